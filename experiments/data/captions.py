@@ -7,7 +7,7 @@ states a relation only where `Scene.related` holds, so it is true whoever reads 
     0      all attributes and a relation      a large red metal cube to the left of a small blue rubber sphere
     1      a counted list, other words        two solids: a tiny matte blue ball, a big shiny red block.
     2      colour and shape                   a red cube and a blue sphere
-    3      the floor, then who stands where   on a sand floor, a tiny matte blue ball stands right of a big shiny red block.
+    3      the floor, then who stands where   on a sand floor, a tiny matte blue ball stands right of a big ...
     4      shapes, counts or a bare relation  a cube and a sphere / a cube to the left of a sphere / two cubes
 
 The evaluation prompts (`prompts`) use the wordings of styles 2 and 4. Scenes with three or four solids leave out
@@ -19,91 +19,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 
-from experiments.data.scenes import COLOURS, FLOORS, MATERIALS, RELATIONS, SHAPES, SIZES, Scene, Solid
+from experiments.data.languages import LANGUAGES, Language, Register
+from experiments.data.scenes import Scene, Solid
 
 STYLES = 5
 LONGEST = 38  # words and punctuation marks of the longest English caption
 ATTRIBUTES = ("size", "colour", "material", "shape")
-
-
-@dataclass(frozen=True)
-class Register:
-    """One way of speaking: a word for each attribute and the patterns that join them.
-
-    In `solid`, {n} is the number; in `relation` and `further`, {a} and {b} are solids, {r} the relation and {noun} the
-    bare noun of the solid that {a} ends with. A word left out leaves no gap: spaces are collapsed.
-    """
-
-    numbers: tuple[str, str, str, str]
-    shapes: dict[str, str]
-    sizes: dict[str, str]
-    colours: dict[str, str]
-    materials: dict[str, str]
-    relations: dict[str, str]
-    solid: str
-    relation: str  # the first two solids
-    further: str  # each solid after the second, related to the one before it
-    plurals: dict[str, str] = field(default_factory=dict)  # where several solids take another noun than one
-    classifiers: dict[str, str] = field(default_factory=dict)  # the measure word between number and noun
-
-
-@dataclass(frozen=True)
-class Language:
-    """The plain register of styles 0, 2 and 4, the other one of styles 1 and 3, and whole-sentence patterns."""
-
-    plain: Register
-    casual: Register
-    floors: dict[str, str]
-    totals: tuple[str, str, str, str]
-    listing: str  # style 1: {t} how many, {s} the solids
-    standing: str  # style 3 with a relation: {f} the floor, {s} the solids
-    lying: str  # style 3 without one
-    comma: str  # between the items of a counted list
-    pause: str  # between the items of "a, b and c"
-    last: str  # before the last of them
-
-
-def _words(keys: Sequence[str], *values) -> dict:
-    return dict(zip(keys, values, strict=True))
-
-
-ENGLISH = Language(
-    plain=Register(
-        numbers=("a", "two", "three", "four"),
-        shapes=_words(SHAPES, *SHAPES),
-        plurals=_words(SHAPES, "spheres", "cubes", "cylinders", "cones"),
-        sizes=_words(SIZES, "small", "large"),
-        colours=_words(COLOURS, *COLOURS),
-        materials=_words(MATERIALS, *MATERIALS),
-        relations=_words(RELATIONS, "to the left of", "to the right of", "in front of", "behind"),
-        solid="{n} {size} {colour} {material} {shape}",
-        relation="{a} {r} {b}",
-        further="{a}, which is {r} {b}",
-    ),
-    casual=Register(
-        numbers=("a", "two", "three", "four"),
-        shapes=_words(SHAPES, "ball", "block", "cylinder", "cone"),
-        sizes=_words(SIZES, "tiny", "big"),
-        colours=_words(COLOURS, *COLOURS),
-        materials=_words(MATERIALS, "matte", "shiny"),
-        relations=_words(RELATIONS, "left of", "right of", "in front of", "behind"),
-        solid="{n} {size} {material} {colour} {shape}",
-        relation="{a} stands {r} {b}",
-        further="{a}, which stands {r} {b}",
-    ),
-    floors=_words(FLOORS, *FLOORS),
-    totals=("one solid", "two solids", "three solids", "four solids"),
-    listing="{t}: {s}.",
-    standing="on a {f} floor, {s}.",
-    lying="on a {f} floor there is {s}.",
-    comma=", ",
-    pause=", ",
-    last=" and ",
-)
-
-LANGUAGES = {"en": ENGLISH}
 
 
 def caption(scene: Scene, language: str = "en", style: int = 0) -> str:
