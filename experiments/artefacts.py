@@ -38,6 +38,10 @@ _STORAGE_ERRORS = {
 class StorageError(RuntimeError):
     """A file could not be written; the message is one line that says which, why and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message alone, for no code is at fault."""
+        return [f"StorageError: {self}"]
+
 
 @contextlib.contextmanager
 def storage_errors(path: str | os.PathLike) -> Iterator[None]:
