@@ -48,7 +48,7 @@ class Language:
     last: str  # before the last of them
 
 
-def _words(keys: Sequence[str], *values) -> dict:
+def _words(keys: Sequence[str], *values: str) -> dict[str, str]:
     return dict(zip(keys, values, strict=True))
 
 
@@ -121,10 +121,8 @@ CHINESE = Language(
     last="和",
 )
 
-_VIETNAMESE_COLOURS = {
-    colour: f"màu {word}"
-    for colour, word in zip(COLOURS, ("xám", "đỏ", "xanh dương", "xanh lá", "nâu", "tím", "lục lam", "vàng"), strict=True)
-}
+_TINTS = ("xám", "đỏ", "xanh dương", "xanh lá", "nâu", "tím", "lục lam", "vàng")
+_VIETNAMESE_COLOURS = _words(COLOURS, *(f"màu {tint}" for tint in _TINTS))
 
 VIETNAMESE = Language(
     plain=Register(
