@@ -1,0 +1,49 @@
+"""Sphinx extension: figures, tables and numbers of the book come from the records of its chapters, and say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from evidence import claims, figures, files, notebook, numbers, scenes, status, tables
+from evidence.library import Library
+
+RESULTS = "book/results"
+WEIGHTS = "weights"
+ABOVE = 3
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("evidence_results", RESULTS, "env", [str])
+    app.add_config_value("evidence_weights", WEIGHTS, "env", [str])
+    app.connect("config-inited", read_notebooks_here, priority=100)
+    app.connect("builder-inited", open_library)
+    app.connect("build-finished", files.copy)
+    app.add_directive("record-figure", figures.RecordFigure)
+    app.add_directive("record-table", tables.RecordTable)
+    app.add_directive("claims", claims.ClaimsDirective)
+    app.add_directive("status", status.StatusDirective)
+    app.add_directive("scene-words", scenes.Words)
+    app.add_directive("scene-captions", scenes.Captions)
+    app.add_directive("scene-withheld", scenes.Withheld)
+    app.add_role("metric", numbers.MetricRole())
+    app.add_role("number", numbers.NumberRole())
+    app.add_role("claim", claims.ClaimRole())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def read_notebooks_here(app: Sphinx, config: Config) -> None:
+    """Notebooks pass through this extension's reader; before MyST-NB looks at its own configuration."""
+    config.nb_custom_formats = {**config.nb_custom_formats, **notebook.FORMATS}
+
+
+def open_library(app: Sphinx) -> None:
+    """Read the records beside the sources, and the training records there or, for a staged copy, of the project above."""
+    source = Path(app.srcdir)
+    places = [source / app.config.evidence_weights]
+    places += [parent / app.config.evidence_weights for parent in list(source.parents)[:ABOVE]]
+    weights = next((place for place in places if place.is_dir()), places[0])
+    app.evidence = Library.read(source / app.config.evidence_results, weights)

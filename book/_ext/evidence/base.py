@@ -1,0 +1,46 @@
+"""What the extension's directives share: finding the record that their argument names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+from evidence import wording
+from evidence.library import RECORD, Library
+
+
+class RecordDirective(SphinxDirective):
+    """A directive whose argument is `<chapter>:<name>` of something in that chapter's record."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec = {"name": directives.unchanged}  # noqa: RUF012 (docutils' own form)
+
+    @property
+    def library(self) -> Library:
+        return self.env.app.evidence
+
+    def named(self, kind: str) -> tuple[str, dict[str, Any] | None]:
+        """The chapter that the argument names, and the item of its record; the page is rebuilt when the record changes."""
+        record, _, name = self.arguments[0].strip().partition(":")
+        self.env.note_dependency(str(self.library.results / record / RECORD))
+        return record, self.library.item(kind, record, name)
+
+    def missing(self, record: str) -> list[nodes.Node]:
+        """What stands in place of an item that no record holds; a chapter that shows it has broken evidence, so it warns."""
+        if "name" in self.options:
+            message = f"the notebook shows {self.arguments[0]}, which no record holds; run the chapter {record} again"
+            return [self.state.document.reporter.warning(message, line=self.lineno)]
+        return [nodes.paragraph("", wording.NOT_MEASURED, classes=["not-measured"])]
+
+    def inline(self, text: str) -> list[nodes.Node]:
+        """`text` read as one line of Markdown."""
+        return self.state.inline_text(text, self.lineno)[0]
+
+    def label(self, node: nodes.Element) -> None:
+        """Make `node` a target for `{numref}` under the directive's `name`."""
+        if "name" in self.options:
+            self.add_name(node)

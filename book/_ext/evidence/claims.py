@@ -1,0 +1,111 @@
+"""`{claims}`: every claim of the lecture with its rule, its number, its verdict and the way to its figure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from evidence import files, line, tables, wording
+from evidence.library import RECORD
+from evidence.notebook import label
+from experiments.records.claims import CLAIMS, VERDICTS, Claim
+
+UNSEEN = "not yet examined"
+KINDS = {"A": "algebra or definition", "F": "fact", "M": "measured", "A/M": "algebra, and measured", "F/M": "fact, and measured"}
+KINDS["M/F"] = KINDS["F/M"]
+
+
+class ClaimsDirective(SphinxDirective):
+    """The whole page: how many claims have which verdict, then the claims by section of the lecture."""
+
+    def run(self) -> list[nodes.Node]:
+        for name in self.env.app.evidence.records:
+            self.env.note_dependency(str(self.env.app.evidence.results / name / RECORD))
+        shown: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
+        for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
+            shown += [nodes.rubric("", section), *(self._claim(claim) for claim in claims)]
+        return shown
+
+    def _counts(self) -> nodes.table:
+        found = Counter(self._verdict(claim) for claim in CLAIMS)
+        return tables.plain(["verdict", "claims"], [[name, str(found[name])] for name in (*VERDICTS, UNSEEN)])
+
+    def _verdict(self, claim: str) -> str:
+        """One word for the count; where chapters disagree it is "mixed"."""
+        verdicts = {given["verdict"] for _, given in self.env.app.evidence.verdicts(claim)}
+        return (verdicts.pop() if len(verdicts) == 1 else "mixed") if verdicts else UNSEEN
+
+    def _claim(self, claim: Claim) -> nodes.container:
+        box = nodes.container(classes=["claim"], ids=[anchor(claim.id)])
+        found = self.env.app.evidence.verdicts(claim.id)
+        head = nodes.paragraph("", "", nodes.strong("", claim.id), nodes.Text(f" {KINDS[claim.kind]} "))
+        head += [verdict_badge(given["verdict"]) for _, given in found] or [verdict_badge(UNSEEN)]
+        statement = nodes.paragraph("", "", *self.state.inline_text(claim.statement, self.lineno)[0])
+        head["classes"], statement["classes"] = ["claim-head"], ["claim-statement"]
+        box += [head, statement]
+        for record, given in found:
+            box += self._finding(record, given)
+        return box
+
+    def _finding(self, record: str, given: dict[str, Any]) -> Iterator[nodes.Node]:
+        """What a chapter found: rule, number, note, and where it is shown."""
+        library = self.env.app.evidence
+        rule = self.state.inline_text(given["rule"], self.lineno)[0]
+        fields = [("Rule", rule), ("Number", [nodes.Text(self._number(record, given["metric"]))])]
+        if given.get("note"):
+            fields.append(("Note", self.state.inline_text(given["note"], self.lineno)[0]))
+        fields.append(("Shown in", self._shown(record, given["figure"])))
+        yield nodes.field_list(
+            "", *(nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph("", "", *body)))
+                  for name, body in fields), classes=["claim-fields"],
+        )  # fmt: skip
+        yield line.line(self.env, record, library.records[record])
+
+    def _number(self, record: str, name: str | None) -> str:
+        if name is None:
+            return "none: the rule is about no single number"
+        return f"{name} = {wording.metric(self.env.app.evidence.metric(record, name))}"
+
+    def _shown(self, record: str, figure: str | None) -> list[nodes.Node]:
+        """Links to the figure or table, and to the chapter; plain text where the book has no such page."""
+        found = [reference("doc", f"/book/{record}", f"chapter {record}")]
+        kinds = (("fig", "figures", "figure"), ("tab", "tables", "table"))
+        for short, kind, word in kinds:
+            if figure and self.env.app.evidence.item(kind, record, figure):
+                found = [reference("ref", label(short, record, figure), f"{word} {figure}"), nodes.Text(", "), *found]
+        return found
+
+
+class ClaimRole(SphinxRole):
+    """`{claim}` with a number such as C04: a link to that claim."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        claim = self.text.strip()
+        if claim not in CLAIMS:
+            message = f"the lecture has no claim {claim}; the last is {[*CLAIMS][-1]}"
+            return [], [self.inliner.reporter.warning(message, line=self.lineno)]
+        return [files.link(self.env, claim, f"book/claims.html#{anchor(claim)}", "claim-link")], []
+
+
+def anchor(claim: str) -> str:
+    """The fragment of a claim on its page."""
+    return f"claim-{claim.lower()}"
+
+
+def verdict_badge(verdict: str) -> nodes.inline:
+    """A verdict in its colour; the word says all."""
+    return line.badge(verdict, f"verdict-{verdict.replace(' ', '-')}")
+
+
+def reference(kind: str, target: str, text: str) -> addnodes.pending_xref:
+    """A reference that becomes plain text, silently, where its target is not in this book."""
+    return addnodes.pending_xref(
+        "", nodes.inline("", text), refdomain="std", reftype=kind, reftarget=target, refexplicit=True, refwarn=False,
+        refdoc="",
+    )  # fmt: skip

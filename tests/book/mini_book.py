@@ -1,0 +1,163 @@
+"""The chapter, record and training record of the staged book; every number is invented and easy to recognise."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from experiments.artefacts import ROOT
+
+CHAPTER = "01-conditioning"
+FIGURE, TABLE = "attention-maps", "mechanisms"
+CAPTION, ALT = "Accuracy of $w = 3$ by mechanism.", "A bar for each mechanism; cross-attention is the highest."
+PIPES = "| mechanism | model | accuracy | note |\n| --- | --- | --- | --- |\n| cross-attention | mini-sd1.5 | 0.913 [0.87, 0.95] | a \\| b |\n| additive | none | not measured |  |"
+SAID = "Cross-attention reaches 0.913 and $w^2$ stays a formula {cite:p}`ho2022cfg`."
+
+
+def metric(value: float | None, low: float | None = None, high: float | None = None, n: int | None = None) -> dict[str, Any]:
+    interval = None if low is None else "95% over 3 seeds (t)"
+    return {"value": value, "low": low, "high": high, "n": n, "unit": "share", "interval": interval, "seeds": [0, 1, 2]}
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """A record in the form of `experiments.records.record`."""
+    made = {
+        "schema": 1,
+        "name": CHAPTER,
+        "scale": "mini",
+        "parameters": {"scale": "mini", "seed": 0},
+        "models": [
+            {"name": "mini-sd1.5", "revision": None, "sha256": "ab" * 32, "undertrained": False, "images_seen": 124000},
+            {"name": "mini-sd3", "revision": None, "sha256": "cd" * 32, "undertrained": True, "images_seen": 7000},
+        ],
+        "seeds": [0, 1, 2],
+        "n": 600,
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "dirty": False,
+        "lock_sha256": "ef" * 32,
+        "versions": {"torch": "2.13.0", "diffusers": "0.42.1"},
+        "python": "3.11.9",
+        "device": "cpu",
+        "cpu": "Example CPU, 2 cores",
+        "dtype": "float32",
+        "started": "2026-01-02T03:04:05+00:00",
+        "wall_seconds": 192.4,
+        "peak_memory_mib": 2048.0,
+        "metrics": {
+            "accuracy/cross-attention": metric(0.9132, 0.8712, 0.9512, 600),
+            "accuracy/additive": metric(None),
+        },
+        "claims": {
+            "C04": {
+                "rule": "Accuracy above 0.5 by the 95% interval.",
+                "verdict": "holds",
+                "metric": "accuracy/cross-attention",
+                "figure": FIGURE,
+                "statement": "Pixels look at words.",
+                "note": None,
+            },
+            "C03": {
+                "rule": "Scale and shift beat addition.",
+                "verdict": "mixed",
+                "metric": "accuracy/additive",
+                "figure": TABLE,
+                "statement": "Adaptive normalisation.",
+                "note": "one seed of three",
+            },
+        },
+        "figures": {FIGURE: {"file": "attention-maps.png", "caption": CAPTION, "alt": ALT}},
+        "tables": {TABLE: {"file": "mechanisms.csv", "caption": "What each mechanism reaches."}},
+    }
+    return made | changes
+
+
+def training() -> dict[str, Any]:
+    return {
+        "recipe": "mini-sd1.5",
+        "mirrors": "stable-diffusion-v1-5",
+        "objective": "epsilon",
+        "parameters": 2800000,
+        "images_seen": 124000,
+        "images_budget": 400000,
+        "seconds_spent": 1500.0,
+        "device": "cpu",
+        "dtype": "float32",
+        "curve": [[64, 1.0], [124000, 0.1]],
+        "evaluations": [],
+        "expected": {"single object": 0.9},
+        "scores": {"single object": {"value": 0.42, "low": 0.40, "high": 0.44, "n": 100}},
+        "code_sha256": "ab" * 32,
+        "data_sha256": "cd" * 32,
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "versions": {"torch": "2.13.0"},
+    }
+
+
+def picture() -> bytes:
+    """A PNG, wider than a phone."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (900, 300), (0, 114, 178)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
+    """A chapter as its promotion leaves it: code, a printed line, a figure, a table and a sentence from the record."""
+    named = {"record": chapter, "caption": CAPTION, "alt": ALT}
+    png = base64.b64encode(picture()).decode()
+    outputs = [
+        nbformat.v4.new_output("stream", text="epoch 1 of 1\n"),
+        nbformat.v4.new_output(
+            "display_data", {"image/png": png, "text/plain": ALT}, metadata={"experiments": {**named, "figure": FIGURE}}
+        ),
+        nbformat.v4.new_output(
+            "display_data",
+            {"text/html": "<table></table>", "text/markdown": PIPES},
+            metadata={"experiments": {"record": chapter, "table": TABLE, "caption": "What each mechanism reaches."}},
+        ),
+        nbformat.v4.new_output("stream", text="done\n"),
+        nbformat.v4.new_output("display_data", {"text/markdown": SAID}, metadata={"experiments": {"say": True}}),
+    ]
+    wide = r"$$a_1 + a_2 + a_3 + a_4 + a_5 + a_6 + a_7 + a_8 + a_9 + a_{10} + a_{11} + a_{12} + a_{13} = \text{a long formula}$$"
+    text = (
+        "# 1 Conditioning\n\nThe accuracy is {metric}`01-conditioning:accuracy/cross-attention`, or "
+        "{number}`01-conditioning:accuracy/cross-attention .1f`; {metric}`01-conditioning:accuracy/additive`; "
+        "{number}`01-conditioning:nothing`. See {numref}`fig-01-conditioning-attention-maps`, "
+        "{numref}`tab-01-conditioning-mechanisms` and {claim}`C04`.\n\n" + wide
+    )
+    code = nbformat.v4.new_code_cell("train(" + ", ".join(f"option_{k}={k}" for k in range(20)) + ")", outputs=outputs)
+    code.execution_count = 1
+    return nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell(text), code],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+
+
+def contents(folder: Path, chapters: list[str]) -> None:
+    """The project's table of contents with these chapters in place of its own."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    parts = [part for part in toc["parts"] if not any("-" in entry["file"] for entry in part["chapters"])]
+    mine = [{"caption": "Chapters", "chapters": [{"file": f"book/{name}"} for name in chapters]}] if chapters else []
+    (folder / "_toc.yml").write_text(yaml.safe_dump(toc | {"parts": mine + parts}, sort_keys=False))
+
+
+def write(folder: Path, made: dict[str, Any] | None = None) -> None:
+    """Chapter, record and training record into the staged book `folder`."""
+    results = folder / "book" / "results" / CHAPTER
+    results.mkdir(parents=True)
+    (results / "record.json").write_text(json.dumps(made or record()))
+    (results / "attention-maps.png").write_bytes(picture())
+    (results / "mechanisms.csv").write_text("mechanism,model,accuracy,note\ncross-attention,mini-sd1.5,0.91324,\nadditive,none,not measured,\n")
+    nbformat.write(notebook(), folder / "book" / f"{CHAPTER}.ipynb")
+    weights = folder / "weights" / "mini-sd1.5"
+    weights.mkdir(parents=True)
+    (weights / "training.json").write_text(json.dumps(training()))
+    contents(folder, [CHAPTER])
