@@ -32,6 +32,7 @@ _STORAGE_ERRORS = {
     errno.EPERM: "no permission to write there; give yourself write permission, or choose another folder",
     errno.EROFS: "the file system is read-only; remount it, or choose another folder",
     errno.ENOTDIR: "a file stands where a folder is needed; move it away",
+    errno.EEXIST: "a file stands where a folder is needed; move it away",
 }
 
 
