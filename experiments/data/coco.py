@@ -152,10 +152,9 @@ class _Unusable(Exception):
 
 
 def _open(path: Path) -> Image.Image:
-    """The picture as RGB, fully decoded."""
+    """The picture as RGB, fully decoded (`convert` decodes)."""
     try:
         with Image.open(path) as image:
-            image.load()
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             return image.convert("RGB")

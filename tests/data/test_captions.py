@@ -180,6 +180,29 @@ def test_by_hand(language, expected):
     assert [caption(Scene((RED, BLUE), "sand"), language, k) for k in range(4)] == expected
 
 
+def test_the_stated_relation_is_along_the_axis_of_greater_distance():
+    def where(x, y):
+        return caption(Scene((Solid("cube", "red", "large", "metal", x, y, 0.0), BLUE), "gray"), "en", 0)
+
+    assert "to the left of" in where(BLUE.x - 1.5, BLUE.y + 1.4) and "behind" in where(BLUE.x - 1.4, BLUE.y + 1.5)
+    assert "to the right of" in where(BLUE.x + 1.5, BLUE.y) and "in front of" in where(BLUE.x + 1.4, BLUE.y - 1.5)
+
+
+def test_many_solids_lose_material_and_then_size():
+    row = [Solid("cone", colour, "small", "metal", float(i), 0.0, 0.0) for i, colour in enumerate(COLOURS[:4])]
+    three, four = Scene(tuple(row[:3]), "slate"), Scene(tuple(row), "slate")
+    assert caption(three, "en", 0) == (
+        "a small gray cone to the left of a small red cone, which is to the left of a small blue cone"
+    )
+    assert caption(three, "en", 3) == (
+        "on a slate floor, a tiny blue cone stands right of a tiny red cone, which stands right of a tiny gray cone."
+    )
+    assert caption(four, "en", 3) == (
+        "on a slate floor, a green cone stands right of a blue cone, which stands right of a red cone, "
+        "which stands right of a gray cone."
+    )
+
+
 @given(SOLIDS, SOLIDS)
 def test_terse_style_says_two_shapes_with_or_without_relation(a, b):
     assume(a.shape != b.shape)

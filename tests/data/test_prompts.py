@@ -36,6 +36,9 @@ def test_each_text_comes_once_before_any_comes_twice(category):
     times = Counter(p.text for p in found)
     assert max(times.values()) - min(times.values()) <= 1
     assert len({p.text for split in SPLITS for p in prompts(split, category, 500)}) == SPACE[category]
+    if len(times) <= 12:  # each round in an order of its own
+        rounds = [tuple(p.text for p in found[k : k + len(times)]) for k in range(0, 10 * len(times), len(times))]
+        assert len(set(rounds)) > 5
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
