@@ -9,6 +9,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from evidence import files, line, tables, wording
@@ -29,7 +30,7 @@ class ClaimsDirective(SphinxDirective):
             self.env.note_dependency(str(self.env.app.evidence.results / name / RECORD))
         shown: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
         for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
-            shown += [nodes.rubric("", section), *(self._claim(claim) for claim in claims)]
+            shown.append(nodes.section("", nodes.title("", section), *map(self._claim, claims), ids=[nodes.make_id(section)]))
         return shown
 
     def _counts(self) -> nodes.table:
@@ -74,11 +75,11 @@ class ClaimsDirective(SphinxDirective):
 
     def _shown(self, record: str, figure: str | None) -> list[nodes.Node]:
         """Links to the figure or table, and to the chapter; plain text where the book has no such page."""
-        found = [reference("doc", f"/book/{record}", f"chapter {record}")]
+        found = [reference(self.env, "doc", f"/book/{record}", f"chapter {record}")]
         kinds = (("fig", "figures", "figure"), ("tab", "tables", "table"))
         for short, kind, word in kinds:
             if figure and self.env.app.evidence.item(kind, record, figure):
-                found = [reference("ref", label(short, record, figure), f"{word} {figure}"), nodes.Text(", "), *found]
+                found = [reference(self.env, "ref", label(short, record, figure), f"{word} {figure}"), nodes.Text(", "), *found]
         return found
 
 
@@ -103,9 +104,9 @@ def verdict_badge(verdict: str) -> nodes.inline:
     return line.badge(verdict, f"verdict-{verdict.replace(' ', '-')}")
 
 
-def reference(kind: str, target: str, text: str) -> addnodes.pending_xref:
+def reference(env: BuildEnvironment, kind: str, target: str, text: str) -> addnodes.pending_xref:
     """A reference that becomes plain text, silently, where its target is not in this book."""
     return addnodes.pending_xref(
         "", nodes.inline("", text), refdomain="std", reftype=kind, reftarget=target, refexplicit=True, refwarn=False,
-        refdoc="",
+        refdoc=env.docname,
     )  # fmt: skip

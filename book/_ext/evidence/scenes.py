@@ -43,8 +43,7 @@ class Captions(SceneTable):
         rows = []
         for style in range(STYLES):
             for language in LANGUAGES:
-                text = nodes.inline("", caption(scene, language, style), classes=["caption-text"])
-                text["xml:lang"] = language
+                text = nodes.inline("", caption(scene, language, style), classes=[f"language-{language}"])  # sets lang=
                 rows.append([str(style), NAMES.get(language, language), text])
         return ["wording", "language", "caption"], rows
 

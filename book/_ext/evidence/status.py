@@ -1,4 +1,4 @@
-"""`{status}`: what was run, on which machine, for how long, and how far the weights were trained."""
+"""`{status-chapters}`, `{status-environment}`, `{status-weights}`: what was run, on which machine, for how long, and how far the weights were trained."""
 
 from __future__ import annotations
 
@@ -12,69 +12,82 @@ from evidence.claims import reference
 from evidence.library import RECORD, TRAINING
 from experiments.records.weights import missed
 
-NOTHING = "Nothing was run for this book yet: every number reads “not measured”."
+NOTHING = "not measured: nothing was run yet"
 
 
-class StatusDirective(SphinxDirective):
-    """Three tables read from the records: chapters, weights, environment."""
+class StatusTable(SphinxDirective):
+    """A table read from every record of one kind; without any it says that nothing was run."""
 
     def run(self) -> list[nodes.Node]:
         library = self.env.app.evidence
-        for folder, names, file in ((library.results, library.records, RECORD), (library.weights, library.trainings, TRAINING)):
-            for name in names:
-                self.env.note_dependency(str(folder / name / file))
-        shown: list[nodes.Node] = []
-        if library.records:
-            shown += self._part("Chapters", self._chapters()) + self._part("Environment", self._environment())
-        else:
-            shown.append(nodes.paragraph("", NOTHING))
-        return shown + (self._part("Weights", self._weights()) if library.trainings else [])
+        for name in library.records:
+            self.env.note_dependency(str(library.results / name / RECORD))
+        for name in library.trainings:
+            self.env.note_dependency(str(library.weights / name / TRAINING))
+        table = self.table()
+        if table is None:
+            return [nodes.paragraph("", NOTHING, classes=["not-measured"])]
+        return [nodes.container("", table, classes=["evidence-table"])]
 
-    def _part(self, name: str, table: nodes.table) -> list[nodes.Node]:
-        return [nodes.rubric("", name), nodes.container("", table, classes=["evidence-table"])]
+    def table(self) -> nodes.table | None:
+        raise NotImplementedError
 
-    def _chapters(self) -> nodes.table:
-        head = ["chapter", "scale", "device", "time", "peak memory", "n", "started", "commit", "record"]
-        return tables.plain(head, [self._chapter(*each) for each in self.env.app.evidence.records.items()])
+
+class Chapters(StatusTable):
+    """Where, when and for how long each chapter ran."""
+
+    def table(self) -> nodes.table | None:
+        head = ["chapter", "scale", "device", "time", "peak memory", "n", "record", "started", "commit"]
+        rows = [self._chapter(*each) for each in self.env.app.evidence.records.items()]
+        return tables.plain(head, rows) if rows else None
 
     def _chapter(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
         n = record.get("n")
         return [
-            reference("doc", f"/book/{name}", name),
+            reference(self.env, "doc", f"/book/{name}", name),
             record["scale"],
-            line.device(record),
+            record["device"],
             wording.duration(record.get("wall_seconds")),
             wording.memory(record.get("peak_memory_mib")),
             wording.NOT_MEASURED if n is None else f"{n:,}",
-            record["started"][:16].replace("T", " "),
-            wording.commit(record),
             files.link(self.env, "record", files.record_uri(name)),
+            record["started"][:16].replace("T", " "),
+            wording.commit(record).removeprefix("commit "),
         ]
 
-    def _environment(self) -> nodes.table:
+
+class Environment(StatusTable):
+    """The processor and the version of everything that can change a number."""
+
+    def table(self) -> nodes.table | None:
         records = self.env.app.evidence.records
         names = sorted({package for record in records.values() for package in record.get("versions", {})})
-        rows = [["Python", *(record["python"] for record in records.values())]]
+        rows = [["processor", *(record["cpu"] for record in records.values())]]
+        rows.append(["Python", *(record["python"] for record in records.values())])
         rows += [[name, *(r.get("versions", {}).get(name, "–") for r in records.values())] for name in names]
         rows.append(["lock", *((r.get("lock_sha256") or "none")[:12] for r in records.values())])
-        return tables.plain(["", *records], rows)
+        return tables.plain(["", *records], rows) if records else None
 
-    def _weights(self) -> nodes.table:
-        head = ["weights", "mirrors", "parameters", "images seen", "budget", "time", "device", "scores", "state", "record"]
-        return tables.plain(head, [self._trained(*each) for each in self.env.app.evidence.trainings.items()])
+
+class Weights(StatusTable):
+    """How far each miniature was trained, and whether that was enough."""
+
+    def table(self) -> nodes.table | None:
+        head = ["weights", "state", "scores", "images seen", "budget", "time", "device", "parameters", "mirrors", "record"]
+        rows = [self._trained(*each) for each in self.env.app.evidence.trainings.items()]
+        return tables.plain(head, rows) if rows else None
 
     def _trained(self, name: str, training: dict[str, Any]) -> list[str | nodes.Node]:
-        late = missed(training)
         return [
             name,
-            _plain(training.get("mirrors")),
-            _whole(training.get("parameters")),
+            line.badge("under-trained", "undertrained") if missed(training) else nodes.Text("reached its bar"),
+            scores(training),
             _whole(training.get("images_seen")),
             _whole(training.get("images_budget")),
             wording.duration(training.get("seconds_spent")),
             training.get("device") or wording.NOT_MEASURED,
-            scores(training),
-            line.badge("under-trained: " + "; ".join(late), "undertrained") if late else nodes.Text("reached its bar"),
+            _whole(training.get("parameters")),
+            _plain(training.get("mirrors")),
             files.link(self.env, "training", files.training_uri(name)),
         ]
 

@@ -13,6 +13,7 @@ from evidence import files, line, wording
 from evidence.base import RecordDirective
 
 EVIDENCE = "evidence"
+SHORT = 24
 _NUMBER = re.compile(r"[-+−±]?[\d,.]*\d%?(\s*[\[(±].*)?")
 _CELLS = re.compile(r"(?<!\\)\|")
 
@@ -55,7 +56,7 @@ class RecordTable(RecordDirective):
 
 def cell(content: list[nodes.Node], right: bool, text: str = "", classes: list[str] | None = None) -> nodes.entry:
     """One cell of a table around inline `content`."""
-    kinds = ["text-right"] if right else []
+    kinds = ["text-right"] if right else ["short" if len(text) <= SHORT else "long"]
     kinds += ["not-measured"] if text == wording.NOT_MEASURED else []
     return nodes.entry("", nodes.paragraph("", "", *content), classes=[*kinds, *(classes or [])])
 
