@@ -24,7 +24,6 @@ from experiments.metrics.intervals import Estimate, bootstrap
 FOLDER = ROOT / "weights" / "aesthetic-proxy"
 RELEASED = ("trl-lib/ddpo-aesthetic-predictor", "aesthetic-model.pth")  # the same weights on the hub
 BEST, WORST = 10.0, 1.0
-PENALTIES = tuple(10.0**k for k in range(-3, 4))
 
 
 class Linear(NamedTuple):

@@ -23,7 +23,6 @@ from experiments.metrics.intervals import Estimate, bootstrap
 
 FOLDER = ROOT / "weights" / "clip-eval"
 RELEASED = "openai/clip-vit-large-patch14"
-MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's
 
 
 class Scores(NamedTuple):
@@ -60,9 +59,12 @@ class Clip:
         from transformers.utils import cached_file
 
         file = cached_file(self.name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-        given = json.loads(Path(file).read_text()) if file else {}
-        return {"side": self.model.config.vision_config.image_size, "mean": given.get("image_mean", MEAN),
-                "deviation": given.get("image_std", DEVIATION)}
+        if not file:
+            raise FileNotFoundError(f"{Path(self.name).name} has no preprocessor_config.json, which says how its pictures "
+                                    "are normalised: save its image processor beside the model")
+        given = json.loads(Path(file).read_text())
+        return {"side": self.model.config.vision_config.image_size, "mean": given["image_mean"],
+                "deviation": given["image_std"]}
 
     @property
     def longest(self) -> int:
@@ -72,8 +74,8 @@ class Clip:
     @torch.no_grad()
     def images(self, images: Tensor, batch: int = 128) -> Tensor:
         """Unit vectors [N,D] of uint8 pictures [N,3,H,W]."""
-        parts = require_uint8(images).split(batch)
-        return torch.cat([_unit(self.model.get_image_features(pixels(p.to(self.device), **self.preprocessing)))
+        parts = require_uint8(images).cpu().split(batch)
+        return torch.cat([_unit(self.model.get_image_features(pixels(p, **self.preprocessing).to(self.device)))
                           for p in parts]).cpu()
 
     @torch.no_grad()
@@ -100,12 +102,12 @@ def _unit(output) -> Tensor:
 
 
 def pixels(images: Tensor, side: int, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
-    """uint8 [N,3,H,W] as CLIP takes them: shorter side to `side` (bicubic, antialiased, to bytes, as Pillow does),
-    middle square, normalised."""
+    """uint8 [N,3,H,W] on the CPU as CLIP takes them: shorter side to `side` (bicubic, antialiased, in bytes as Pillow
+    does it), middle square, normalised."""
     height, width = images.shape[-2:]
     if min(height, width) != side:
-        size = [round(side * height / min(height, width)), round(side * width / min(height, width))]
-        images = F.interpolate(images.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255)
+        size = [side * height // min(height, width), side * width // min(height, width)]
+        images = F.interpolate(images, size, mode="bicubic", antialias=True)
     top, left = (images.shape[-2] - side) // 2, (images.shape[-1] - side) // 2
     square = images[..., top:top + side, left:left + side].float() / 255
     return (square - square.new_tensor(mean)[:, None, None]) / square.new_tensor(deviation)[:, None, None]

@@ -1,7 +1,7 @@
 """Feature networks for FID and KID: uint8 pictures [B,3,H,W] in, features [B,D] out.
 
 Both are `nn.Module`s with `num_features`, which is what torchmetrics' classes take, so every value can be had from them
-too. `scenes`: the last map of our checker, averaged (128 features). `inception`: Inception-v3 as FID was defined with it
+too. `scenes`: the deepest map of our checker, averaged (128 features). `inception`: Inception-v3 as FID was defined with it
 (2048), for released models. Distances in two feature networks have nothing to do with each other: name the network.
 """
 
@@ -17,7 +17,7 @@ NETWORKS = ("scenes", "inception")
 
 
 class SceneFeatures(nn.Module):
-    """The checker's last feature map averaged over the picture."""
+    """The checker's deepest feature map averaged over the picture."""
 
     def __init__(self, checker: Checker | None = None):
         super().__init__()
@@ -26,7 +26,7 @@ class SceneFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        return self.checker.maps(normalised(images)).mean((2, 3))
+        return self.checker.features(normalised(images))
 
 
 def network(name: str = "scenes") -> nn.Module:
