@@ -71,7 +71,8 @@ def _complete(chapters: list[Chapter], results: Path, project: Project) -> None:
             raise BookError(f"{chapter.name} has no result in {where}; run `make book`, then `python -m experiments record`")
         wrong = promote.faults(folder, chapter.name, chapter.notebook())
         if wrong:
-            raise BookError(f"the result in {where} does not pass the gate: {wrong[0]}")
+            remedy = "run `make book`, then `python -m experiments record`"
+            raise BookError(f"the result in {where} does not pass the gate: {wrong[0]}; {remedy}")
 
 
 def _inputs(project: Project, chapters: list[Chapter], results: Path) -> str:

@@ -26,8 +26,8 @@ def build(
 ) -> None:
     """Bring every chapter up to date with the parameters `given`, then the pages.
 
-    Chapters run `jobs` at a time. A failing chapter lets the one beside it finish, and then stops the build; promoted
-    results stay. Raises `BuildErrors` that names each failing notebook.
+    Chapters run `jobs` at a time. One that fails does not keep the others from their results, but it stops the build
+    before the pages. Raises `BuildErrors` that names each failing notebook.
     """
     started = time.monotonic()
     config.check(project)
@@ -76,7 +76,11 @@ def _execute_all(
         return None
 
     with progress.moving(), ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        return [message for message in pool.map(one, chapters) if message]
+        try:
+            return [message for message in pool.map(one, chapters) if message]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _pages(project: Project, progress: Progress) -> None:

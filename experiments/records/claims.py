@@ -83,8 +83,8 @@ C34 M/F SD3.5: rebalanced data, QK normalisation.
     "FLUX": r"""
 C35 F FLUX is by the former Stability AI engineers; flow matching and a hybrid DiT.
 C36 A/M Flow matching covers many methods: for any path it gives the velocity to train on; diffusion and straight paths are two cases.
-C37 F FLUX.1: hybrid DiT, 12B; CLIP ViT-L and T5-XXL.
-C38 F FLUX.2: 32B.
+C37 F FLUX.1: hybrid DiT of 12B parameters; CLIP ViT-L and T5-XXL.
+C38 F FLUX.2 (25 November 2025): 32B parameters.
 """,
     "Hunyuan-DiT and Kandinsky": r"""
 C39 F/M Hunyuan-DiT: DiT; bilingual, with CLIP ViT-L/14 for English and mT5 for Chinese.

@@ -40,12 +40,18 @@ class Chapter:
         return [_python("".join(cell["source"])) for cell in cells]
 
     def parameters(self) -> dict[str, Any]:
-        """What its parameters cell assigns. Raises `ParameterError` unless all are literals."""
+        """What its parameters cell assigns. Raises `ProjectError` unless all are literals."""
         found: dict[str, Any] = {}
         for cell in self.notebook()["cells"]:
             if "parameters" in cell.get("metadata", {}).get("tags", []):
-                found.update(parameters.literals("".join(cell["source"])))
+                found.update(self._literals("".join(cell["source"])))
         return found
+
+    def _literals(self, source: str) -> dict[str, Any]:
+        try:
+            return parameters.literals(source)
+        except parameters.ParameterError as error:
+            raise ProjectError(f"book/{self.source.name}: {error}") from None
 
 
 def _python(source: str) -> str:

@@ -1,7 +1,8 @@
 """The gate between an executed notebook and the book.
 
 papermill's own status cannot be trusted for this: after a kernel that died, or `sys.exit(0)` in a cell, it can say
-`completed`. So the executed file's execution counts and outputs are read.
+`completed`. So the executed file itself is read: the execution counts, the outputs, and whether the kernel answered (a
+cell in which the kernel died has a count all the same).
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ def _errors(code: list[dict[str, Any]]) -> list[str]:
 
 
 def _unexecuted(code: list[dict[str, Any]]) -> list[str]:
-    counts = [cell["execution_count"] for cell in code]
-    for number, count in enumerate(counts, 1):
-        if count is None:
-            return [f"code cell {number} of {len(counts)} did not run to its end (the kernel stopped, or was stopped, there)"]
+    for number, cell in enumerate(code, 1):
+        count = cell["execution_count"]
+        answered = "shell.execute_reply" in cell["metadata"].get("execution", {})
+        if count is None or not answered:
+            return [f"code cell {number} of {len(code)} did not run to its end (the kernel died, or was stopped, there)"]
         if count != number:
             return [f"code cell {number} ran as number {count}; the cells must run once each, in order"]
     return []
