@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import claims, figures, files, notebook, numbers, scenes, status, tables
+from evidence import claims, figures, files, markup, notebook, numbers, scenes, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -21,6 +21,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("evidence_weights", WEIGHTS, "env", [str])
     app.connect("config-inited", read_notebooks_here, priority=100)
     app.connect("builder-inited", open_library)
+    app.connect("html-page-context", markup.correct)
     app.connect("build-finished", files.copy)
     app.add_directive("record-figure", figures.RecordFigure)
     app.add_directive("record-table", tables.RecordTable)
