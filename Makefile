@@ -10,7 +10,7 @@ RUN := .venv/bin/python -m experiments
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book test site chapter record status train bench doctor clean clean-venv environment
+.PHONY: help book test site chapter record status train bench doctor clean clean-cache clean-venv environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -44,8 +44,11 @@ bench: environment ## time this project against the plain ways, as ratios
 doctor: environment ## look at this machine and say what to do
 	@$(RUN) doctor $(ARGS)
 
-clean: ## remove everything that was built; caches of renders too
-	rm -rf _build
+clean: ## remove what was built; keeps the cache of renders and of training in progress
+	@test ! -d _build || find _build -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+
+clean-cache: ## remove the cache of renders and of training in progress
+	rm -rf _build/cache
 
 clean-venv: ## remove .venv
 	rm -rf .venv

@@ -139,24 +139,20 @@ def _recipes() -> dict[str, Any]:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from experiments.records import status
     from experiments.records.project import Project
+    from experiments.records.train import train, unfinished
 
     rows = _recipes()
     if bool(options.name) == options.all:
         return _usage("name one miniature, or say --all; there are: " + ", ".join(rows))
     if options.name and options.name not in rows:
         return _usage(f"no miniature {options.name!r}{_nearest(options.name, rows)}; there are: {', '.join(rows)}")
-    ranked = [line.name for line in status.recipes(Project(), rows) if line.state != "recorded"]
-    # rows stand in the order in which one is built on another, so that order decides among all
-    names = [options.name] if options.name else [name for name in rows if name in ranked]
-    from experiments.training.train import train
-
-    for number, name in enumerate(names, 1):
-        print(f"[{number}/{len(names)}] {name}: training", flush=True)
-        train(name, device=options.device, minutes=options.budget)
-    print(f"Trained: {', '.join(names) or 'nothing was missing'}")
-    return 0
+    names = [options.name] if options.name else unfinished(Project(), rows)
+    left = train(names, options.device, options.budget)
+    for reason in left:
+        print(f"not finished: {reason}")
+    print(f"{len(names) - len(left)} of {len(names)} trained; `python -m experiments status` shows how well")
+    return int(bool(left) and options.budget is None)
 
 
 def _nearest(word: str, valid: Sequence[str]) -> str:

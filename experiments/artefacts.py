@@ -203,9 +203,15 @@ def file_hash(path: str | os.PathLike) -> str:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     if not path.is_dir():
         raise FileNotFoundError(f"no file or folder {_short(path)}")
-    inside = [(f.relative_to(path), f) for f in path.rglob("*") if f.is_file()]
-    visible = sorted((r.as_posix(), f) for r, f in inside if not any(p.startswith(".") for p in r.parts))
-    return fingerprint([(name, file_hash(f)) for name, f in visible])
+    named = [(file.relative_to(path), file) for file in _files(path)]
+    visible = sorted((r.as_posix(), file) for r, file in named if not any(p.startswith(".") for p in r.parts))
+    return fingerprint([(name, file_hash(file)) for name, file in visible])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, through links too: a pipeline's folder links to the parts that it shares."""
+    for here, _, names in os.walk(folder, followlinks=True):
+        yield from (Path(here, name) for name in names if Path(here, name).is_file())
 
 
 def source_hash(*modules: str, package: str | os.PathLike = PACKAGE) -> str:

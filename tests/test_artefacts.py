@@ -132,6 +132,16 @@ def test_a_folders_hash_follows_names_and_bytes_and_not_dates(tmp_path):
     assert file_hash(tmp_path) != before
 
 
+def test_a_folders_hash_follows_links_to_shared_parts(tmp_path):
+    (tmp_path / "autoencoder").mkdir()
+    (tmp_path / "autoencoder" / "weights").write_text("1")
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "vae").symlink_to("../autoencoder")
+    before = file_hash(tmp_path / "pipeline")
+    (tmp_path / "autoencoder" / "weights").write_text("2")
+    assert file_hash(tmp_path / "pipeline") != before
+
+
 @pytest.fixture
 def package(tmp_path) -> Path:
     root = tmp_path / "pack"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SCALES = ("smoke", "mini", "full")
@@ -55,13 +55,24 @@ def _assignment(node: ast.stmt) -> tuple[str | None, Any]:
     return None, None
 
 
-def injected(sources: Iterable[str]) -> dict[str, Any]:
-    """What papermill's own cell assigns, found by its first line among the executed cells `sources`; often nothing."""
-    found: dict[str, Any] = {}
-    for source in sources:
-        if source.startswith(INJECTED_FIRST_LINE + "\n"):
-            found.update(literals(source))
-    return found
+def injected(sources: Sequence[str]) -> dict[str, Any]:
+    """What papermill's own cell assigns, among the executed cells `sources`; often nothing."""
+    number = _injected_cell(sources)
+    return literals(sources[number]) if number else {}
+
+
+def declared(sources: Sequence[str]) -> dict[str, Any]:
+    """What the chapter's own parameters cell assigns: the cell before papermill's; nothing where papermill added none."""
+    number = _injected_cell(sources)
+    return literals(sources[number - 1]) if number else {}
+
+
+def _injected_cell(sources: Sequence[str]) -> int | None:
+    """The place of papermill's cell, known by its first line and by the cell of parameters that stands before it."""
+    for number, source in enumerate(sources):
+        if number and source.startswith(INJECTED_FIRST_LINE + "\n") and sources[number - 1].strip():
+            return number
+    return None
 
 
 def check(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

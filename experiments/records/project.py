@@ -88,14 +88,19 @@ class Project:
 
     def chapters(self) -> list[Chapter]:
         """The notebooks of `_toc.yml`, in its order. Raises `ProjectError` for an entry without a file."""
-        found = []
-        for name in pages(self.toc()):
-            path = self.root / name
-            if path.with_name(path.name + ".ipynb").is_file():
-                found.append(Chapter(path.name, path.with_name(path.name + ".ipynb")))
-            elif not path.is_file() and not path.with_name(path.name + ".md").is_file():
-                raise ProjectError(f"_toc.yml lists {name}, and there is no such page; add the file or take out the line")
-        return found
+        absent = self.absent()
+        if absent:
+            raise ProjectError(f"_toc.yml lists {absent[0]}, and there is no such page; add the file or take out the line")
+        return self.present()
+
+    def present(self) -> list[Chapter]:
+        """The notebooks of `_toc.yml` that exist."""
+        sources = [(self.root / name).with_name(Path(name).name + ".ipynb") for name in pages(self.toc())]
+        return [Chapter(source.stem, source) for source in sources if source.is_file()]
+
+    def absent(self) -> list[str]:
+        """Entries of `_toc.yml` without a file."""
+        return [name for name in pages(self.toc()) if not any((self.root / (name + end)).is_file() for end in ("", ".ipynb", ".md"))]
 
     def chapter(self, name: str) -> Chapter:
         """The chapter called `name`, or by its number alone. Raises `ProjectError` with those that exist."""

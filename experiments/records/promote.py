@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.artefacts import replace_folder
-from experiments.records import record
+from experiments.records import parameters, record
 
 NOTEBOOK = "notebook.ipynb"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -74,7 +74,15 @@ def _record_faults(folder: Path, name: str, source: dict[str, Any]) -> list[str]
         return ["it left no record; its last code cell must call run.close()"]
     except record.RecordError as error:
         return [str(error).replace(str(folder) + "/", "")]
-    return [] if left["name"] == name else [f"its record is called {left['name']}; Run must be given {name!r}"]
+    if left["name"] != name:
+        return [f"its record is called {left['name']}; Run must be given {name!r}"]
+    forgotten = sorted(_declared(source) - left["parameters"].keys())
+    return [f"its record leaves out the parameter {forgotten[0]}; Run must be given every one"] if forgotten else []
+
+
+def _declared(source: dict[str, Any]) -> set[str]:
+    tagged = [cell for cell in source["cells"] if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    return {name for cell in tagged for name in parameters.literals(_text(cell))}
 
 
 def promote(scratch: Path, target: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import difflib
-import json
 import math
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.artefacts import ROOT, atomic_write, storage_errors
+from experiments.artefacts import atomic_write, storage_errors
 from experiments.records import display, environment, parameters, record, weights
 from experiments.records.claims import CLAIMS, UNTESTABLE, VERDICTS
 
@@ -40,7 +39,7 @@ class Run:
     def __init__(self, name: str, **given: Any):
         self._clock = time.perf_counter()
         self.name = name
-        self.parameters = _checked(name, given)
+        self.parameters = _checked(given)
         self.scale: str = self.parameters.get("scale", "mini")
         self.seed: int = self.parameters.get("seed", 0)
         self.dtype = "float32"
@@ -225,15 +224,12 @@ class Run:
         )
 
 
-def _checked(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """`given` with types put right, after a check against the notebook's own parameters cell and papermill's."""
+def _checked(given: dict[str, Any]) -> dict[str, Any]:
+    """`given` with types put right, after a check of what papermill injected against the parameters cell before it."""
     shell = _shell()
-    injected = parameters.injected(shell.user_ns.get("In", [])) if shell else {}
-    defaults = declared(name)
-    if defaults is None:
-        defaults = {key: value for key, value in given.items() if key not in injected} | {
-            key: None for key in given if key in injected
-        }
+    cells = shell.user_ns.get("In", []) if shell else []
+    injected = parameters.injected(cells)
+    defaults = {**given, **parameters.declared(cells)}
     parameters.check(injected, defaults)
     values = parameters.check(given, defaults)
     if shell:
@@ -244,18 +240,6 @@ def _checked(name: str, given: dict[str, Any]) -> dict[str, Any]:
 def _shell() -> Any:
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython else None
-
-
-def declared(name: str) -> dict[str, Any] | None:
-    """The parameters that the notebook of chapter `name` declares, or None where the project has no such notebook."""
-    path = ROOT / "book" / f"{name}.ipynb"
-    if not path.is_file():
-        return None
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if "parameters" in cell.get("metadata", {}).get("tags", []):
-            return parameters.literals("".join(cell["source"]))
-    return {}
 
 
 def _number(value: Any) -> float | None:

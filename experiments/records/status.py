@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.artefacts import source_hash
 from experiments.records import freshness, record, weights
 from experiments.records.project import Chapter, Project
 
@@ -20,7 +21,8 @@ class Line:
 
 def chapters(project: Project) -> list[Line]:
     """The state of every chapter: "recorded" (its result is committed and current), "built", "stale" or "missing"."""
-    return [_chapter(project, chapter) for chapter in project.chapters()]
+    absent = [Line(name.rpartition("/")[2], "missing", "listed in _toc.yml, and not there") for name in project.absent()]
+    return [_chapter(project, chapter) for chapter in project.present()] + absent
 
 
 def _chapter(project: Project, chapter: Chapter) -> Line:
@@ -48,12 +50,12 @@ def recipes(project: Project, rows: dict[str, Any]) -> list[Line]:
     """The state of every miniature in `rows` (by name), those that most need training first.
 
     First what is missing, then what has not reached its expected scores, by the share of its budget already spent, then
-    what is done.
+    what an earlier version of the training code made, then what is done.
     """
-    return [line for _, line in sorted((_recipe(project, name) for name in rows), key=lambda pair: pair[0])]
+    return [line for _, line in sorted((_recipe(project, name, row) for name, row in rows.items()), key=lambda pair: pair[0])]
 
 
-def _recipe(project: Project, name: str) -> tuple[tuple[int, float, str], Line]:
+def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, str], Line]:
     left = weights.training(name, project.weights)
     if left is None:
         return (0, 0.0, name), Line(name, "missing", f"`python -m experiments train {name}` trains it")
@@ -63,4 +65,14 @@ def _recipe(project: Project, name: str) -> tuple[tuple[int, float, str], Line]:
     if missed:
         share = seen / budget if budget else 1.0
         return (1, share, name), Line(name, "under-trained", f"{'; '.join(missed)}; {spent}")
-    return (2, 0.0, name), Line(name, "recorded", spent)
+    if _other_code(project, row, left):
+        return (2, 0.0, name), Line(name, "stale", f"its training code changed since; {spent}")
+    return (3, 0.0, name), Line(name, "recorded", spent)
+
+
+def _other_code(project: Project, row: Any, left: dict[str, Any]) -> bool:
+    """Whether the code that a row is trained by is no longer that of its weights."""
+    trainer = getattr(row, "trainer", "").partition(":")[0]
+    if not trainer.startswith("experiments.training"):
+        return False
+    return left.get("code_sha256") != source_hash(trainer, "experiments.training.loop", package=project.package)

@@ -49,6 +49,7 @@ BROKEN = {
     "a polite exit": ("path = run.close()", "run.close(); import sys; sys.exit(0)", "code cell 5 stopped with SystemExit"),
     "no record": ("path = run.close()", "path = None", "it left no record"),
     "another's name": ('Run(\\"01-circle\\"', 'Run(\\"03-cone\\"', "its record is called 03-cone"),
+    "a forgotten parameter": (", sizes=sizes)", ")", "its record leaves out the parameter sizes"),
     "a computed parameter": ("seed = 0", "seed = len('')", "parameter seed is computed"),
     "stored outputs": ('"outputs": []', '"outputs": [{"output_type": "stream", "name": "stdout", "text": []}]', "stores outputs"),
 }

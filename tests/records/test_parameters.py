@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.records.parameters import ParameterError, check, injected, literals
+from experiments.records.parameters import ParameterError, check, declared, injected, literals
 
 DEFAULTS = {"scale": "mini", "seed": 0, "model": "mini-sd3", "guidance": 3.0, "scales": [1.0, 2.0], "fast": False}
 
@@ -53,3 +53,10 @@ def test_a_computed_parameter_is_refused_by_name(line):
 def test_only_papermills_own_cell_counts_as_injected():
     cells = ["", 'scale = "mini"\nseed = 0', '# Parameters\nscael = "smoke"\n', "x = 1"]
     assert injected(cells) == {"scael": "smoke"}
+    assert declared(cells) == {"scale": "mini", "seed": 0}
+
+
+def test_a_chapters_own_cell_may_begin_with_papermills_words():
+    cells = ["", '# Parameters\nscale = "mini"', "run = None"]
+    assert injected(cells) == {}
+    assert injected(cells[:2] + ['# Parameters\nscale = "full"\n']) == {"scale": "full"}

@@ -1,0 +1,121 @@
+"""`bench`: this project against the plain way to do the same, both timed in one run on this machine, as ratios."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.records.project import Project
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """Seconds of the plain way and of this project's, and what was checked about their results."""
+
+    plain: float
+    ours: float
+    note: str = ""
+
+
+def fid(project: Project) -> Ratio:
+    """Exact FID of 500 pictures, 2048 features: torchmetrics' compute against the Gram form."""
+    from experiments.metrics.bench import fast_fid
+
+    found = fast_fid()
+    return Ratio(found.usual, found.ours, f"answers differ by {found.difference:.0e} of their size")
+
+
+def sampling(project: Project, count: int = 16) -> Ratio:
+    """Pictures of 16 prompts by mini-sd3: one plain pipeline call per prompt against the zoo's batches."""
+    import torch
+
+    from experiments.data.prompts import CATEGORIES, prompts
+    from experiments.models import zoo
+    from experiments.sampling.generate import generate, generator
+
+    pipeline = zoo.load("mini-sd3")
+    settings = zoo.defaults("mini-sd3")
+    wanted = prompts("tune", CATEGORIES[0], count)
+    pipeline(prompt=wanted[0].text, output_type="pt", **settings)  # warm-up
+    one_by_one, plain = [], -time.perf_counter()
+    for prompt in wanted:
+        drawn = pipeline(prompt=prompt.text, generator=generator(prompt.id, 0), output_type="pt", **settings).images
+        one_by_one.append((drawn[0].float().clamp(0, 1) * 255).round())
+    plain += time.perf_counter()
+    ours = -time.perf_counter()
+    batched = generate(pipeline, wanted, **settings)
+    ours += time.perf_counter()
+    apart = (torch.stack(one_by_one) - batched).abs().mean()
+    return Ratio(plain, ours, f"pictures differ by {apart:.2f} of 255 on average")
+
+
+def rebuild(project: Project) -> Ratio:
+    """The book at smoke scale in an empty copy of the project: first build against a second with nothing changed."""
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        copy = Path(folder) / "project"
+        _copy(project, copy)
+        first, _ = _build(copy)
+        again, said = _build(copy)
+    return Ratio(first, again, said)
+
+
+def _copy(project: Project, target: Path) -> None:
+    hide = shutil.ignore_patterns("__pycache__", "results", ".*")
+    for name in ("experiments", "book"):
+        shutil.copytree(project.root / name, target / name, ignore=hide)
+    for name in ("_config.yml", "_toc.yml", "constraints.txt"):
+        shutil.copyfile(project.root / name, target / name)
+    if project.weights.is_dir():
+        (target / "weights").symlink_to(project.weights)
+
+
+def _build(root: Path) -> tuple[float, str]:
+    """Seconds of one build in `root`, and what it said at the end about how much was executed."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("EXPERIMENTS_")}
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments", "build", "--scale", "smoke"],
+        cwd=root, env={**env, "PYTHONPATH": str(root)}, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError((done.stderr or done.stdout).strip().splitlines()[-1])
+    last = [line for line in done.stdout.splitlines() if line.startswith("Done in")][-1]
+    return time.perf_counter() - started, last.partition("; ")[2].rstrip(".")
+
+
+BENCHMARKS: tuple[Callable[[Project], Ratio], ...] = (fid, sampling, rebuild)
+
+
+def run(project: Project, only: str | None = None) -> int:
+    """Print a line for each benchmark whose name contains `only`; 1 if one could not be run."""
+    chosen = [bench for bench in BENCHMARKS if not only or only in bench.__name__]
+    if not chosen:
+        print(f"error: no benchmark {only!r}; there are: {', '.join(b.__name__ for b in BENCHMARKS)}", file=sys.stderr)
+        return 2
+    failed = False
+    for bench in chosen:
+        print(f"{bench.__name__}: {bench.__doc__}", flush=True)
+        try:
+            print("  " + line(bench(project)), flush=True)
+        except Exception as error:  # one that cannot run must not hide the others
+            failed = True
+            print(f"  not measured: {type(error).__name__}: {error}", flush=True)
+    return int(failed)
+
+
+def line(ratio: Ratio) -> str:
+    """A ratio with the two times that it comes from."""
+    note = f" ({ratio.note})" if ratio.note else ""
+    return f"{ratio.plain / ratio.ours:.1f} times faster: {_seconds(ratio.plain)} against {_seconds(ratio.ours)}{note}"
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:.3f} s" if value < 1 else f"{value:.1f} s"
