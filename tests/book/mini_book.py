@@ -1,9 +1,12 @@
-"""The chapter, record and training record of the staged book; every number is invented and easy to recognise."""
+"""A staged book to test on, with its chapter, record and training record; every number is invented and easy to recognise."""
 
 from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +164,17 @@ def write(folder: Path, made: dict[str, Any] | None = None) -> None:
     weights.mkdir(parents=True)
     (weights / "training.json").write_text(json.dumps(training()))
     contents(folder, [CHAPTER])
+
+
+def stage(folder: Path) -> Path:
+    """The project's own settings and pages in `folder`, without chapters and results."""
+    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("results", "*.ipynb", "__pycache__"))
+    shutil.copy(ROOT / "_config.yml", folder)
+    (folder / "weights").mkdir()
+    return folder
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the book staged in `folder` as the project does: everything anew, warnings as errors."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(folder), "--all", "-W", "--keep-going"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)

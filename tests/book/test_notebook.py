@@ -50,6 +50,11 @@ def test_pipe_tables_keep_escaped_bars_and_empty_cells():
     assert rows == [["cross-attention", "mini-sd1.5", "0.913 [0.87, 0.95]", "a | b"], ["additive", "none", "not measured", ""]]
 
 
+def test_a_model_is_named_as_a_word_of_its_own():
+    assert tables.named("mini-sd3", ["a", "mini-sd3 (MM-DiT)"]) and tables.named("mini-sd3", ["see mini-sd3."])
+    assert not tables.named("mini-sd3", ["mini-sd3.5"]) and not tables.named("sd3", ["mini-sd3"])
+
+
 def test_what_counts_as_a_number():
     assert all(map(tables.numeric, ["0.913", "0.91 [0.87, 0.95]", "1,024", "12%", "±0.3", "-2", "not measured", "3.1 ± 0.2"]))
     assert not any(map(tables.numeric, ["mini-sd1.5", "cross-attention", "3 seeds", "a 4"]))

@@ -5,7 +5,6 @@ import json
 import mini_book
 import pytest
 from bs4 import BeautifulSoup
-from conftest import build, stage
 
 from experiments.records.claims import CLAIMS, ERRATA
 from experiments.records.record import faults
@@ -148,9 +147,9 @@ def test_nothing_measured_still_makes_a_book(bare):
 
 
 def test_a_smoke_run_is_stamped_and_a_figure_without_a_record_stops_the_build(tmp_path):
-    folder = stage(tmp_path / "smoke")
+    folder = mini_book.stage(tmp_path / "smoke")
     mini_book.write(folder, mini_book.record(scale="smoke", figures={}))
-    done = build(folder)
+    done = mini_book.build(folder)
     assert done.returncode != 0
     assert "the notebook shows 01-conditioning:attention-maps, which no record holds" in done.stdout + done.stderr
     stamped = page(folder / "_build" / "html", mini_book.CHAPTER).select_one("p.evidence .evidence-smoke")
@@ -158,10 +157,10 @@ def test_a_smoke_run_is_stamped_and_a_figure_without_a_record_stops_the_build(tm
 
 
 def test_an_unknown_claim_or_metric_name_stops_the_build(tmp_path):
-    folder = stage(tmp_path / "faulty")
+    folder = mini_book.stage(tmp_path / "faulty")
     mini_book.contents(folder, chapters=[])
     (folder / "book" / "status.md").write_text("# Status\n\n{claim}`C99` and {metric}`nonsense`\n")
-    done = build(folder)
+    done = mini_book.build(folder)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "the lecture has no claim C99; the last is C46" in said

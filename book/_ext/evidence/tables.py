@@ -31,18 +31,17 @@ class RecordTable(RecordDirective):
         if item is None:
             return self.missing(record)
         head, *rows = pipes(self.content) or texts(item["path"])
-        models = [each["name"] for each in self.library.records[record].get("models", [])]
-        table = self._table(head, rows, [self._way(record, row, models) for row in rows])
+        table = self._table(head, rows, [self._way(record, row) for row in rows])
         table.insert(0, nodes.title("", "", *self.inline(item["caption"])))
         self.label(table)
         csv_link = files.link(self.env, "CSV", files.table_uri(record, item["file"]), "evidence-csv")
         below = line.line(self.env, record, self.library.records[record], csv_link)
         return [nodes.container("", table, below, classes=["evidence-table"])]
 
-    def _way(self, record: str, row: list[str], models: list[str]) -> list[nodes.Node]:
-        """The links of one row: to the training of each model that it names, then to the record."""
-        named = [m for m in models if m in row and m in self.library.trainings]
-        links = [files.link(self.env, "training", files.training_uri(name)) for name in named]
+    def _way(self, record: str, row: list[str]) -> list[nodes.Node]:
+        """The links of one row: to the training of each miniature that it names, then to the record."""
+        trained = [name for name in self.library.trainings if named(name, row)]
+        links = [files.link(self.env, "training", files.training_uri(name)) for name in trained]
         links.append(files.link(self.env, "record", files.record_uri(record)))
         return [node for each in links for node in (nodes.Text(" "), each)][1:]
 
@@ -74,6 +73,11 @@ def plain(head: list[str], rows: list[list[str | nodes.Node]]) -> nodes.table:
     ready = [[x if isinstance(x, nodes.Node) else nodes.Text(x) for x in row] for row in rows]
     body = [[cell([node], False, node.astext()) for node in row] for row in ready]
     return grid([cell([nodes.Text(text)], False) for text in head], body)
+
+
+def named(name: str, row: list[str]) -> bool:
+    """Whether a cell of `row` has `name` as a word of its own: "mini-sd3" is not in "mini-sd3.5"."""
+    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-]|\.\w)", text) for text in row)
 
 
 def numeric(text: str) -> bool:
