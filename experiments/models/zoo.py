@@ -1,0 +1,61 @@
+"""Names to pipelines: a shipped miniature by its short name, any hub id, or any local folder in diffusers' format."""
+
+from __future__ import annotations
+
+import difflib
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from experiments.artefacts import ROOT, file_hash, fingerprint
+from experiments.models.recipes import RECIPES
+
+WEIGHTS = ROOT / "weights"
+
+
+def shipped() -> tuple[str, ...]:
+    """Short names of the miniatures that ship with the project as pipelines."""
+    return tuple(n for n in RECIPES if (WEIGHTS / n / "model_index.json").is_file())
+
+
+def locate(name: str) -> str:
+    """The folder of a shipped miniature or `name` itself where it is a folder or a hub id (owner/model).
+
+    Raises ValueError with the nearest short name for anything else.
+    """
+    if (WEIGHTS / name / "model_index.json").is_file():
+        return str(WEIGHTS / name)
+    if Path(name).is_dir() or name.count("/") == 1:
+        return name
+    near = difflib.get_close_matches(name, shipped(), 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"no model {name!r}: {hint}give a shipped miniature ({', '.join(shipped()) or 'none is trained yet'}), "
+        "a folder in diffusers' format, or a hub id such as owner/model"
+    )
+
+
+def weights_hash(folder: str | Path) -> str:
+    """SHA-256, in hex, of all weights (`*.safetensors`) and configs under a folder, links followed; records do not count."""
+    files = sorted(p for pattern in ("*.safetensors", "config.json") for p in glob(f"{folder}/**/{pattern}", recursive=True))
+    if not files:
+        raise FileNotFoundError(f"no weights in {Path(folder).name}: train it with `python -m experiments train {Path(folder).name}`")
+    return fingerprint([(str(Path(f).relative_to(folder)), file_hash(f)) for f in files])
+
+
+def load(name: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, **options: Any) -> DiffusionPipeline:
+    """The pipeline called `name` (see `locate`) on a device; `options` go to `DiffusionPipeline.from_pretrained`.
+
+    Miniatures ship in half precision and compute in `dtype`. The pipeline's progress bar is off: callers own theirs.
+    """
+    pipeline = DiffusionPipeline.from_pretrained(locate(name), torch_dtype=dtype, **options).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Arguments of a miniature's call that are its default settings; empty for any other model, whose class decides."""
+    return dict(RECIPES[name].defaults) if name in RECIPES else {}

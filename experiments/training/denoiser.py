@@ -1,0 +1,55 @@
+"""Training of a text-to-image row from its parts to its pipeline folder."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from diffusers import DiffusionPipeline
+
+from experiments.artefacts import fingerprint, source_hash, store
+from experiments.models.assemble import pipeline as assemble
+from experiments.models.recipes import Recipe
+from experiments.models.zoo import WEIGHTS, weights_hash
+from experiments.training import corpus
+from experiments.training.conditioning import denoiser
+from experiments.training.journal import Journal
+from experiments.training.loop import Plan
+from experiments.training.objective import loss
+
+
+
+def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:
+    """Train a row and ship it as a pipeline folder under `weights`; returns the folder. Resumes where it was killed."""
+    pipe = assemble_seeded(recipe, weights)
+    tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
+    codes = corpus.codes(pipe.vae, weights / "autoencoder", "train", scenes)
+    for part in ("text_encoder", "text_encoder_2", "vae", denoiser_name(pipe)):
+        if getattr(pipe, part, None) is not None:
+            getattr(pipe, part).to(journal.device)
+    model = denoiser(pipe)
+    average = copy.deepcopy(model).requires_grad_(False)
+    key = fingerprint(source_hash(*recipe.made_by), recipe, scenes, [weights_hash(weights / need) for need in recipe.needs])
+    plan = journal.plan(Plan(images=recipe.images, batch=recipe.batch, rate=recipe.rate, seed=recipe.seed))
+    steps = loss(pipe, recipe.objective, codes, tokens, recipe.batch)
+    setattr(pipe, denoiser_name(pipe), average)
+    journal.run(model, average, steps, plan, store("training", f"{recipe.name}-{key[:16]}.pt"), pipe)
+    return journal.ship(pipe, weights / recipe.name, shared={"vae": "autoencoder", **_towers(pipe, recipe)})
+
+
+def assemble_seeded(recipe: Recipe, weights: Path) -> DiffusionPipeline:
+    torch.manual_seed(recipe.seed)  # initial weights only: what training draws has its own generator
+    return assemble(recipe, weights)
+
+
+def denoiser_name(pipe: DiffusionPipeline) -> str:
+    return "unet" if getattr(pipe, "unet", None) is not None else "transformer"
+
+
+def _towers(pipe: DiffusionPipeline, recipe: Recipe) -> dict[str, str]:
+    """Folders under `weights` of the pipeline's text towers, in the order of the row's needs."""
+    parts = [name for name in ("text_encoder", "text_encoder_2") if getattr(pipe, name, None) is not None]
+    towers = [name for name in recipe.needs if name.startswith("clip")]
+    kinds = ["text_encoder_projected" if hasattr(getattr(pipe, p), "text_projection") else "text_encoder" for p in parts]
+    return {part: f"{tower}/{kind}" for part, tower, kind in zip(parts, towers, kinds, strict=True)}

@@ -1,0 +1,143 @@
+"""Carrying out a plan and writing down how it went: curve, evaluations on the way, and the record beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from experiments.artefacts import atomic_folder, source_hash, write_json
+from experiments.models.recipes import Recipe
+from experiments.training.loop import Plan, Progress, fit
+from experiments.training.precision import fast_dtype
+
+Scores = dict[str, dict[str, float]]  # metric -> value, low, high, n
+POINTS = 60  # of the curve
+VISITS = 6  # evaluations on the way
+
+
+class Unfinished(RuntimeError):
+    """The time allowed is over and the plan is not; what was done is saved."""
+
+
+@dataclass
+class Journal:
+    """One training run of a row. `measure(thing, thorough)` gives scores; `tell(progress, plan)` hears of every step.
+
+    `images` shortens the plan (the record keeps the row's budget beside it), `minutes` interrupts it.
+    """
+
+    recipe: Recipe
+    device: torch.device
+    measure: Callable[[Any, bool], Scores]
+    tell: Callable[[Progress, Plan], None] = lambda progress, plan: None
+    images: int | None = None
+    minutes: float | None = None
+    curve: list[list[float]] = field(default_factory=list)
+    evaluations: list[list[Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    planned: Plan | None = None
+
+    def plan(self, plan: Plan) -> Plan:
+        """`plan`, shortened where this run is to be shorter than the row's budget."""
+        return dataclasses.replace(plan, images=min(self.images or plan.images, plan.images))
+
+    def run(self, model, average, loss, plan: Plan, checkpoint: Path, subject: Any) -> None:
+        """Train to the end of `plan`; `subject` is what `measure` is given. Raises `Unfinished` when the minutes are over."""
+        self.planned = plan
+        beside = checkpoint.with_suffix(".json")
+        if checkpoint.exists() and beside.exists():
+            self.curve, self.evaluations, self.seconds = json.loads(beside.read_text(encoding="utf-8"))
+        every, visit, total, count, begun = max(1, plan.steps // POINTS), max(1, plan.steps // VISITS), 0.0, 0, None
+        steps = fit(model, average, loss, plan, checkpoint)
+        for progress in steps:
+            self.seconds, total, count = progress.seconds, total + progress.loss, count + 1
+            begun = progress.seconds if begun is None else begun
+            self.tell(progress, plan)
+            if progress.step % every == 0:
+                self._note(self.curve, progress, round(total / count, 5))
+                total, count = 0.0, 0
+            if progress.step % visit == 0 and progress.step < plan.steps:
+                self._note(self.evaluations, progress, {k: v["value"] for k, v in self.measure(subject, False).items()})
+                model.train()
+                self._keep(beside)
+            if self.minutes and progress.seconds - begun > 60 * self.minutes and progress.step < plan.steps:
+                steps.close()
+                self._keep(beside)
+                raise Unfinished(f"{self.recipe.name}: {progress.images:,} of {plan.images:,} images after {self.minutes:g} minutes; run it again to go on")
+        self._keep(beside)
+
+    def _keep(self, beside: Path) -> None:
+        write_json(beside, [self.curve, self.evaluations, round(self.seconds, 1)])
+
+    def _note(self, where: list, progress: Progress, what: Any) -> None:
+        """Append, unless a run that was killed had noted this point before."""
+        where[:] = [entry for entry in where if entry[0] < progress.images] + [[progress.images, what]]
+
+    def ship(self, thing: Any, folder: Path, shared: dict[str, str] | None = None) -> Path:
+        """Save a pipeline or model in half precision in `folder`, with its record. Parts in `shared` become links to other
+        folders under `weights`, so that what is the same for every miniature is there once."""
+        scores = self.measure(thing, True)
+        with atomic_folder(folder) as scratch:
+            save_half(thing, scratch, shared or {})
+            write_json(scratch / "training.json", self.record(scores, thing))
+        return folder
+
+    def record(self, scores: Scores, thing: Any) -> dict[str, Any]:
+        row = self.recipe
+        part = getattr(thing, "unet", None) or getattr(thing, "transformer", None) or thing
+        return {
+            "recipe": row.name,
+            "mirrors": row.mirrors,
+            "objective": row.objective,
+            "parameters": sum(p.numel() for p in part.parameters()),
+            "images_seen": self.planned.steps * self.planned.batch,
+            "images_budget": row.images,
+            "seconds_spent": round(self.seconds, 1),
+            "device": str(self.device),
+            "cpu": platform.processor() or platform.machine(),
+            "dtype": str(fast_dtype(self.device)).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "seed": row.seed,
+            "plan": dataclasses.asdict(self.planned),
+            "curve": self.curve,
+            "evaluations": self.evaluations,
+            "expected": dict(row.expected),
+            "scores": scores,
+            "code_sha256": source_hash(*row.made_by),
+            "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        }
+
+
+def save_half(thing: Any, folder: Path, shared: dict[str, str]) -> None:
+    """`save_pretrained` in half precision; the thing itself keeps its precision."""
+    if not isinstance(thing, DiffusionPipeline):
+        _save_module(thing, folder)
+        return
+    thing.save_config(folder)
+    for name, part in thing.components.items():
+        if name in shared:
+            os.symlink(os.path.join("..", shared[name]), folder / name)
+        elif isinstance(part, torch.nn.Module):
+            _save_module(part, folder / name)
+        elif part is not None and hasattr(part, "save_pretrained"):
+            part.save_pretrained(folder / name)
+
+
+def _save_module(module: torch.nn.Module, folder: Path) -> None:
+    dtype = next(module.parameters()).dtype
+    module.half().save_pretrained(folder)
+    module.to(dtype)
+    config = folder / "config.json"
+    content = json.loads(config.read_text(encoding="utf-8"))
+    if "dtype" in content:  # transformers would compute in the format of the file
+        write_json(config, content | {"dtype": "float32"})
