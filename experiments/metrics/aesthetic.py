@@ -2,9 +2,9 @@
 
 `full`    LAION's improved predictor (github.com/christophschuhmann/improved-aesthetic-predictor): five linear layers,
           with nothing between them, on ViT-L/14, trained on people's ratings from 1 to 10.
-`proxy`   the same construction in miniature: ridge regression on the embeddings of our evaluation CLIP, trained on renders
-          degraded in known ways, with the score following from the strength. No person was asked. It says how clean a
-          picture is, not how beautiful: it is called a proxy wherever it is printed.
+`proxy`   the same construction in miniature: ridge regression on the embeddings of our evaluation CLIP, trained on
+          renders degraded in known ways, with the score following from the strength. No person was asked. It says how
+          clean a picture is, not how beautiful: it is called a proxy wherever it is printed.
 """
 
 from __future__ import annotations
@@ -72,13 +72,15 @@ def proxy(folder: str | Path = FOLDER) -> Linear:
 
 @torch.no_grad()
 def aesthetic(images: Tensor, clip: Clip, predictor: Callable[[Tensor], Tensor], seed: int = 0) -> Estimate:
-    """Mean score of uint8 pictures [N,3,H,W] with a bootstrap interval over pictures. `predictor` must have been trained
-    on embeddings of this `clip`."""
+    """Mean score of uint8 pictures [N,3,H,W] with a bootstrap interval over pictures.
+
+    `predictor` must have been trained on embeddings of this `clip`.
+    """
     return bootstrap(predictor(clip.images(images)).tolist(), seed=seed)
 
 
 def train_aesthetic(embeddings: Tensor, scores: Tensor, penalty: float = 1e-2) -> Linear:
-    """Ridge regression in closed form: embeddings [N,D], scores [N]. The bias is not penalised. `penalty` is per row."""
+    """Ridge regression in closed form: embeddings [N,D], scores [N]. The bias is free, `penalty` is per row."""
     x, y = embeddings.double(), scores.double()
     mean = x.mean(0)
     gram = (x - mean).T @ (x - mean) / len(x)

@@ -1,4 +1,4 @@
-"""Training of the aesthetic proxy: renders degraded in known ways, embedded by the evaluation CLIP, ridge regression."""
+"""Training of the aesthetic proxy: renders degraded in known ways, embedded by our CLIP, ridge regression."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def _missing(wanted: Sequence[Wanted], found: Sequence[Detection]) -> Verdict:
     """Why the wanted solids cannot all be matched: attributes swapped between two, or a wrong one, or nothing alike."""
     for name in _BOUND:
         if any(_matches(other, found) for other in _swaps(wanted, name)):
-            return Verdict(False, f"swapped {name}s: expected {_list(wanted)}, found {_list(found)}", "swapped attributes")
+            reason = f"swapped {name}s: expected {_list(wanted)}, found {_list(found)}"
+            return Verdict(False, reason, "swapped attributes")
     for w in wanted:
         needed = sum(v == w for v in wanted)
         fitting = [d for d in found if w.fits(d)]

@@ -12,7 +12,7 @@ from experiments.metrics.frechet import fid, reference
 
 
 class Ratio(NamedTuple):
-    """Seconds of the usual way and of ours, how many times faster ours is, and how far the answers differ (relative)."""
+    """Seconds of the usual way and of ours, their ratio, and how far the answers differ (relative)."""
 
     name: str
     usual: float

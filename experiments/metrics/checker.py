@@ -1,12 +1,12 @@
 """The checker: a detector that reads a scene back from a picture, so that "did it draw what was asked" has an answer.
 
-GenEval (Ghosh et al. 2023, arXiv:2310.11513) does this with a released detector; here it is trained on renders, where the
-truth is known, and its own error on held-out renders (the ceiling) is printed beside everything it measures. Anchor-free,
-after CenterNet (Zhou et al. 2019, arXiv:1904.07850): every cell of a 16x16 map says whether the centre of a solid lies
-in it, and if so what the solid is and where on the floor it stands.
+GenEval (Ghosh et al. 2023, arXiv:2310.11513) does this with a released detector; here it is trained on renders, where
+the truth is known, and its own error on held-out renders (the ceiling) is printed beside everything it measures.
+Anchor-free, after CenterNet (Zhou et al. 2019, arXiv:1904.07850): every cell of a 16x16 map says whether the centre of
+a solid lies in it, and if so what the solid is and where on the floor it stands.
 
-Its deepest feature map, averaged over the picture, is also the feature network of FID and KID for scenes: as Inception's is
-that of a network trained to name what is in a photograph.
+Its deepest feature map, averaged over the picture, is also the feature network of FID and KID for scenes: as
+Inception's is that of a network trained to name what is in a photograph.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FOLDER = ROOT / "weights" / "checker"
 
 
 class Detection(NamedTuple):
-    """One solid read from a picture. `x`, `y` are tiles on the floor (scenes.py), `column`, `row` pixels, score 0..1."""
+    """One solid read from a picture. `x`, `y` are tiles on the floor, `column`, `row` pixels, score 0..1."""
 
     shape: str
     colour: str
@@ -115,7 +115,7 @@ def detect(images: Tensor, checker: Checker | None = None, threshold: float = 0.
 
 
 def _decode(output: Tensor, threshold: float) -> list[list[Detection]]:
-    """Peaks of the centre map (the highest of 5x5 cells: centres of two solids are 12 pixels apart) and what they say."""
+    """Peaks of the centre map (the highest of 5x5 cells: centres are at least 12 pixels apart) and what they say."""
     maps = heads(output.float())
     centre = maps["centre"].sigmoid()
     peak = (centre == F.max_pool2d(centre, 5, 1, 2)) & (centre > threshold)

@@ -60,8 +60,8 @@ class Clip:
 
         file = cached_file(self.name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
         if not file:
-            raise FileNotFoundError(f"{Path(self.name).name} has no preprocessor_config.json, which says how its pictures "
-                                    "are normalised: save its image processor beside the model")
+            raise FileNotFoundError(f"{Path(self.name).name} has no preprocessor_config.json, which says how its "
+                                    "pictures are normalised: save its image processor beside the model")
         given = json.loads(Path(file).read_text())
         return {"side": self.model.config.vision_config.image_size, "mean": given["image_mean"],
                 "deviation": given["image_std"]}

@@ -57,7 +57,8 @@ def test_laions_layers_have_nothing_between_them(tmp_path):
     given = Released(24)
     torch.save(given.state_dict(), tmp_path / "a.pth")
     assert list(given.state_dict())[:2] == ["layers.0.weight", "layers.0.bias"]
-    assert [tuple(p.shape) for p in Released().parameters()][::2] == [(1024, 768), (128, 1024), (64, 128), (16, 64), (1, 16)]
+    shapes = [tuple(p.shape) for p in Released().parameters()][::2]
+    assert shapes == [(1024, 768), (128, 1024), (64, 128), (16, 64), (1, 16)]
     given.eval()
     a, b = torch.randn(2, 24).split(1)
     assert torch.allclose(given(a) + given(b), given(a + b) + given(torch.zeros(1, 24)), atol=1e-5)

@@ -60,7 +60,10 @@ def test_a_swap_in_the_presence_of_the_right_pair_is_no_fault():
     assert check(BOUND, [seen("cube", "blue"), seen("sphere", "red"), RED_CUBE, BLUE_BALL]).ok
 
 
-@pytest.mark.parametrize(("relation", "x", "y"), [("left", -1, 0), ("right", 1, 0), ("in front", 0, -1), ("behind", 0, 1)])
+DIRECTIONS = [("left", -1, 0), ("right", 1, 0), ("in front", 0, -1), ("behind", 0, 1)]
+
+
+@pytest.mark.parametrize(("relation", "x", "y"), DIRECTIONS)
 def test_positions(relation, x, y):
     wanted = Requirement((Wanted("cube"), Wanted("sphere")), relation=relation)
     assert check(wanted, [seen("cube", x=x, y=y), seen("sphere")]).ok

@@ -1,13 +1,17 @@
 """The checker: its targets, the faults it is hardened against, how its maps are read, and its ceiling as shipped."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from experiments.data.prompts import Requirement, Wanted
+from experiments.data.prompts import CATEGORIES, Requirement, Wanted
 from experiments.data.render import render
 from experiments.data.scenes import Scene, Solid, sample_scene, withheld
 from experiments.metrics import checker as module
+from experiments.metrics import checker_training as training
+from experiments.metrics.aesthetic import DEGRADATIONS
 from experiments.metrics.alignment import check
 from experiments.metrics.ceiling import answers, ceiling, recovery
 from experiments.metrics.checker import ATTRIBUTES, CELLS, Checker, detect, heads, load, normalised
@@ -15,6 +19,8 @@ from experiments.metrics.checker_data import COLUMNS, checker_scene, mirrored, t
 from experiments.metrics.checker_loss import loss, objective
 from experiments.metrics.faults import cosines, spoil
 from experiments.metrics.features import SceneFeatures, extract, network
+from experiments.metrics.frechet import fid, reference
+from experiments.training.loop import Plan
 
 shipped = pytest.mark.skipif(not (module.FOLDER / "model.safetensors").exists(), reason="no checker is shipped")
 
@@ -108,7 +114,7 @@ def test_a_few_steps_of_training_lower_the_loss():
     step = objective(small, made.image, targets(scenes, made.boxes), 16)
     optimiser = torch.optim.AdamW(small.parameters(), 5e-3)
     values = []
-    for i in range(30):
+    for i in range(20):
         value = step(i, torch.Generator().manual_seed(i))
         optimiser.zero_grad()
         value.backward()
@@ -132,24 +138,46 @@ def test_inception_without_its_extra_names_the_extra(monkeypatch):
         network("inception")
 
 
+def test_training_leaves_a_folder_that_loads_and_a_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(training, "chunk", lambda number: (made.image, targets(scenes, made.boxes)))
+    monkeypatch.setattr(training, "renders", lambda split, start, stop: made.image[start:stop].numpy())
+    monkeypatch.setattr(training, "scenes_of", lambda split, start, stop: scenes[start:stop])
+    scenes = [checker_scene(i) for i in range(12)]
+    made = render(scenes)
+    plan = Plan(images=24, batch=8, warmup=1)
+    record = training.train_checker(plan, pictures=12, width=8, folder=tmp_path / "checker", held_out={"test": 12})
+    assert json.loads((tmp_path / "checker" / "training.json").read_text()) == json.loads(json.dumps(record))
+    assert record["images_seen"] == 24 and [point[0] for point in record["curve"]] == [8, 16, 24]
+    assert {*CATEGORIES, "count", "spoiled/count"} <= set(record["scores"])
+    small = load(tmp_path / "checker")
+    assert sum(p.numel() for p in small.parameters()) == record["parameters"] and not small.training
+
+
 @shipped
-def test_ceiling_on_renders_is_above_the_bar_in_every_category(scenes):
-    """Held-out scenes that were used for nothing else, of seen and of withheld combinations."""
-    for split in ("test", "withheld"):
-        chosen = [sample_scene(i, 11, split) for i in range(300)]
-        pictures = torch.cat([render(chosen[i:i + 50]).image for i in range(0, 300, 50)])
-        for name, estimate in ceiling(answers(chosen, pictures)).items():
-            print(f"{split}: {name} {estimate.value:.4f} of {estimate.n}")
-            assert estimate.high >= 0.995 and estimate.value >= 0.98, (split, name, estimate)
+def test_the_recorded_ceiling_is_above_the_bar_in_every_category():
+    record = json.loads((module.FOLDER / "training.json").read_text())
+    for name in (*CATEGORIES, *(f"withheld/{c}" for c in CATEGORIES)):
+        assert record["scores"][name]["value"] >= 0.995, name
+
+
+@shipped
+def test_fresh_renders_are_judged_rightly_too():
+    """Scenes that were used for nothing else, so few that only a gross fault shows."""
+    chosen = [sample_scene(i, 11, ("test", "withheld")[i % 2]) for i in range(120)]
+    pictures = torch.cat([render(chosen[i:i + 40]).image for i in range(0, 120, 40)])
+    found = ceiling(answers(chosen, pictures))
+    for name in CATEGORIES:
+        assert found[name].value >= 0.97, (name, found[name])
 
 
 @shipped
 def test_a_render_with_swapped_colours_fails_as_swapped():
     wanted = Requirement((Wanted("cube", "red"), Wanted("sphere", "blue")))
     for size, gap in (("large", 1.0), ("small", 0.8)):
-        right = [Solid("cube", "red", size, "rubber", -gap, 0.0, 0.3), Solid("sphere", "blue", size, "metal", gap, 0.2, 0.0)]
-        swapped = [Solid("cube", "blue", size, "rubber", -gap, 0.0, 0.3), Solid("sphere", "red", size, "metal", gap, 0.2, 0.0)]
-        yes, no = detect(render([Scene(tuple(right), "gray"), Scene(tuple(swapped), "gray")]).image)
+        pairs = [(Solid("cube", a, size, "rubber", -gap, 0.0, 0.3), Solid("sphere", b, size, "metal", gap, 0.2, 0.0))
+                 for a, b in (("red", "blue"), ("blue", "red"))]
+        yes, no = detect(render([Scene(pair, "gray") for pair in pairs]).image)
         assert check(wanted, yes).ok
         assert check(wanted, no).fault == "swapped attributes"
 
@@ -170,21 +198,18 @@ def test_verdicts_do_not_depend_on_the_batch(rendering):
 
 
 @shipped
-def test_features_see_what_the_eye_sees(scenes):
+def test_features_see_what_the_eye_sees():
     """FID in the scenes' features grows with blur, and a clean set is nearer than a spoiled one."""
-    from experiments.metrics.aesthetic import DEGRADATIONS
-    from experiments.metrics.frechet import fid, reference
-
     using = SceneFeatures()
-    chosen = [sample_scene(i, 12, "test") for i in range(400)]
-    pictures = torch.cat([render(chosen[i:i + 50]).image for i in range(0, 400, 50)])
+    chosen = [sample_scene(i, 12, "test") for i in range(240)]
+    pictures = torch.cat([render(chosen[i:i + 40]).image for i in range(0, 240, 40)])
     features = extract(pictures, using)
-    assert features.shape == (400, using.num_features) and features.dtype == torch.float64
-    against = reference(features[200:])
+    assert features.shape == (240, using.num_features) and features.dtype == torch.float64
+    against = reference(features[120:])
     for name in ("blur", "noise", "blocks"):
-        values = [fid(features[:200], against)]
+        values = [fid(features[:120], against)]
         for s in (0.3, 0.8):
             g = torch.Generator().manual_seed(0)
-            worse = DEGRADATIONS[name](pictures[:200] / 255, torch.full((200, 1, 1, 1), s), g).clamp(0, 1)
+            worse = DEGRADATIONS[name](pictures[:120] / 255, torch.full((120, 1, 1, 1), s), g).clamp(0, 1)
             values.append(fid(extract((worse * 255).round().to(torch.uint8), using), against))
-        assert values == sorted(values) and values[1] > 1.2 * values[0], (name, values)
+        assert values == sorted(values) and values[1] > 1.1 * values[0], (name, values)

@@ -1,4 +1,4 @@
-"""FID: against closed forms, scipy's own formula and torchmetrics' class; its bias; the mistakes others made with it."""
+"""FID: against closed forms, scipy's own formula and torchmetrics' class; its bias; others' mistakes."""
 
 import numpy as np
 import pytest
