@@ -1,8 +1,8 @@
 """Feature networks for FID and KID: uint8 pictures [B,3,H,W] in, features [B,D] out.
 
 Both are `nn.Module`s with `num_features`, which is what torchmetrics' classes take, so every value can be had from
-them too. `scenes`: the deepest map of our checker, averaged (128 features). `inception`: Inception-v3 as FID was defined
-with it (2048), for released models. Distances in two networks have nothing to do with each other: name the network.
+them too. `scenes`: the deepest map of our checker, averaged (128 features). `inception`: Inception-v3, with which FID
+was defined (2048), for released models. Distances in two networks have nothing to do with each other: name the network.
 """
 
 from __future__ import annotations
