@@ -19,6 +19,7 @@ CHAPTER = "01-conditioning"
 FIGURE, TABLE = "attention-maps", "mechanisms"
 CAPTION, ALT = "Accuracy of $w = 3$ by mechanism.", "A bar for each mechanism; cross-attention is the highest."
 PIPES = "| mechanism | model | accuracy | note |\n| --- | --- | --- | --- |\n| cross-attention | mini-sd1.5 | 0.913 [0.87, 0.95] | a \\| b |\n| additive | none | not measured |  |"
+WIDE = "<table class='dataframe'><tr>" + "<td>a_wide_cell_of_a_frame</td>" * 12 + "</tr></table>"
 SAID = "Cross-attention reaches 0.913 and $w^2$ stays a formula {cite:p}`ho2022cfg`."
 
 
@@ -127,6 +128,7 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
             metadata={"experiments": {"record": chapter, "table": TABLE, "caption": "What each mechanism reaches."}},
         ),
         nbformat.v4.new_output("stream", text="done\n"),
+        nbformat.v4.new_output("execute_result", {"text/html": WIDE, "text/plain": "wide"}, execution_count=1),
         nbformat.v4.new_output("display_data", {"text/markdown": SAID}, metadata={"experiments": {"say": True}}),
     ]
     wide = r"$$a_1 + a_2 + a_3 + a_4 + a_5 + a_6 + a_7 + a_8 + a_9 + a_{10} + a_{11} + a_{12} + a_{13} = \text{a long formula}$$"

@@ -37,11 +37,13 @@ def test_a_page_is_quiet_self_contained_and_fits(site, page, name):
 def outside(page):
     """Parts of the text that reach beyond the window and cannot be scrolled to."""
     return page.script("""
+        const scrolls = part => part !== null && part.tagName !== "ARTICLE"
+            && (["auto", "scroll"].includes(getComputedStyle(part).overflowX) || scrolls(part.parentElement));
         const hidden = [];
         for (const part of document.querySelectorAll("article *")) {
             const box = part.getBoundingClientRect();
             if (box.width === 0 || box.right <= window.innerWidth + 1) continue;
-            if (part.closest(".wide, pre, .pst-scrollable-table-container, mjx-assistive-mml, .headerlink")) continue;
+            if (scrolls(part) || part.closest("mjx-assistive-mml, .headerlink")) continue;
             hidden.push(part.outerHTML.slice(0, 120));
         }
         return hidden;

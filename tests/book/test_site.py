@@ -79,6 +79,12 @@ def test_what_a_cell_wrote_is_markdown_of_the_page(chapter):
     assert said.select_one("span.math") and "Ho and Salimans" in said.text and "cite" not in said.text
 
 
+def test_every_other_output_stays_and_no_source_is_shown_twice(chapter):
+    said = chapter.select_one("article").text
+    assert "epoch 1 of 1" in said and "done" in said and "a_wide_cell_of_a_frame" in said
+    assert len(chapter.select("div.cell_input")) == 1
+
+
 def test_the_claims_page_has_every_claim_once(site):
     boxes = page(site, "claims").select("div.claim")
     assert [box["id"] for box in boxes] == [f"claim-{claim.lower()}" for claim in CLAIMS]

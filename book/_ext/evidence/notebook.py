@@ -13,7 +13,8 @@ from typing import Any
 import nbformat
 
 FORMATS = {".ipynb": ["evidence.notebook.read", {}, False]}
-PLAIN = "remove-input"
+UNSHOWN = "# the outputs of the cell above"  # MyST-NB drops a cell without source, and its outputs with it
+HIDDEN = "remove-input"
 
 
 def read(text: str) -> nbformat.NotebookNode:
@@ -39,18 +40,18 @@ def _parts(cell: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
         if markdown is None:
             piece.outputs.append(output)
             continue
-        if piece.source or piece.outputs:
+        if piece.source != UNSHOWN or piece.outputs:
             yield piece
         yield nbformat.v4.new_markdown_cell(markdown)
-        piece = _piece(cell, "", [])
+        piece = _piece(cell, UNSHOWN, [])
     if piece.outputs:
         yield piece
 
 
 def _piece(cell: nbformat.NotebookNode, source: str, outputs: list[Any]) -> nbformat.NotebookNode:
     metadata = copy.deepcopy(cell.metadata)
-    if not source:
-        metadata["tags"] = [*metadata.get("tags", []), PLAIN]
+    if source == UNSHOWN:
+        metadata["tags"] = [*metadata.get("tags", []), HIDDEN]
     return nbformat.v4.new_code_cell(source, metadata=metadata, outputs=outputs, execution_count=cell.execution_count)
 
 
