@@ -4,8 +4,7 @@ sees. Its record holds the ceiling on held-out renders."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,58 +22,35 @@ from experiments.metrics.checker_loss import objective
 from experiments.metrics.faults import spoil
 from experiments.metrics.images import to_uint8
 from experiments.metrics.intervals import Estimate
-from experiments.training.loop import Plan, Progress, fit
-from experiments.training.precision import fast_dtype
+from experiments.models.recipes import Recipe
+from experiments.training.journal import Journal
+from experiments.training.loop import Plan
 
-PLAN = Plan(images=224_000, batch=64, rate=2e-3, warmup=200, cooldown=0.6, weight_decay=0.02, average=0.995)
+SCHEDULE = {"warmup": 200, "cooldown": 0.6, "weight_decay": 0.02, "average": 0.995}
 PICTURES = 24_000
 HELD_OUT = {"test": 1000, "withheld": 1000}
-CODE = ("experiments.metrics.checker_loss", "experiments.training.loop")  # what the weights depend on
 EXPECTED = {**{name: 0.995 for name in CATEGORIES}, "count": 0.995, "shape": 0.98, "colour": 0.98}
 
 
-def train_checker(plan: Plan = PLAN, pictures: int = PICTURES, width: int = 64, folder: Path = FOLDER,
-                  held_out: Mapping[str, int] = MappingProxyType(HELD_OUT)) -> dict:
-    """Train the checker, measure its ceiling, save both in `folder` and return the record. Resumes where it was killed.
+def train(recipe: Recipe, journal: Journal, pictures: int = PICTURES, folder: Path = FOLDER) -> Path:
+    """Carry out the checker's row: train, measure the ceiling, save both in `folder`.
 
-    About eight minutes on one thread with bfloat16 tiles, and two for the renders.
+    About eight minutes on one free thread with bfloat16 tiles, and two for the renders.
     """
     parts = [chunk(number) for number in range(-(-pictures // CHUNK))]
     images, wanted = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
-    made = {"code_sha256": source_hash(*CODE),
-            "data_sha256": fingerprint(source_hash("experiments.metrics.checker_data"), pictures)}
-    torch.manual_seed(plan.seed)
-    checker = Checker(width).to(memory_format=torch.channels_last)
+    torch.manual_seed(recipe.seed)
+    checker = Checker(**recipe.config).to(memory_format=torch.channels_last)
     average = copy.deepcopy(checker).eval()
-    checkpoint = store("checker", f"{fingerprint(made, plan, width)[:16]}.pt")
-    curve, seconds = _followed(fit(checker, average, objective(checker, images, wanted, plan.batch), plan, checkpoint),
-                               max(1, plan.steps // 50))
-    scores = {name: estimate._asdict() for name, estimate in measure(average, held_out).items()}
-    record = {
-        "recipe": "checker", "mirrors": "GenEval's detector; Inception-v3 as the feature network of FID",
-        "objective": "detection of solids (CenterNet)", "parameters": sum(p.numel() for p in average.parameters()),
-        "images_seen": plan.steps * plan.batch, "images_budget": plan.images, "seconds_spent": round(seconds, 1),
-        "device": "cpu", "dtype": str(fast_dtype("cpu")).removeprefix("torch."), "seed": plan.seed, "curve": curve,
-        "evaluations": [[plan.steps * plan.batch, {k: v["value"] for k, v in scores.items()}]],
-        "expected": EXPECTED, "scores": scores, **made,
-        "versions": {name: version(name) for name in ("torch", "numpy")},
-    }
+    plan = journal.plan(Plan(recipe.images, recipe.batch, recipe.rate, seed=recipe.seed, **SCHEDULE))
+    made = fingerprint(source_hash(*recipe.made_by), recipe, pictures)
+    journal.run(checker, average, objective(checker, images, wanted, plan.batch), plan,
+                store("training", f"{recipe.name}-{made[:16]}.pt"), average)
+    scores = journal.measure(average, True)
     with atomic_folder(folder) as scratch:
         save(average, scratch)
-        write_json(scratch / "training.json", record)
-    return record
-
-
-def _followed(run: Iterable[Progress], every: int) -> tuple[list[list[float]], float]:
-    """Go through a run; its curve ([pictures, mean loss] every so many steps) and its seconds."""
-    curve, recent, seconds = [], [], 0.0
-    for progress in run:
-        recent.append(progress.loss)
-        seconds = progress.seconds
-        if progress.step % every == 0:
-            curve.append([progress.images, round(float(np.mean(recent)), 4)])
-            recent.clear()
-    return curve, seconds
+        write_json(scratch / "training.json", journal.record(scores, average) | {"expected": EXPECTED})
+    return folder
 
 
 def measure(checker: Checker, held_out: Mapping[str, int] = MappingProxyType(HELD_OUT)) -> dict[str, Estimate]:

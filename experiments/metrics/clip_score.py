@@ -23,6 +23,7 @@ from experiments.metrics.intervals import Estimate, bootstrap
 
 FOLDER = ROOT / "weights" / "clip-eval"
 RELEASED = "openai/clip-vit-large-patch14"
+OURS = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3}  # our towers see what the program sees: [-1, 1]
 
 
 class Scores(NamedTuple):
@@ -45,7 +46,7 @@ class Clip:
         if Path(self.name).is_absolute() and not Path(self.name).exists():
             raise FileNotFoundError(f"no CLIP model in {Path(self.name).name}/: train it with "
                                     "`python -m experiments train clip-eval`")
-        return CLIPModel.from_pretrained(self.name).eval().to(self.device)
+        return CLIPModel.from_pretrained(self.name, dtype=torch.float32).eval().to(self.device)
 
     @cached_property
     def tokenizer(self):
@@ -59,10 +60,7 @@ class Clip:
         from transformers.utils import cached_file
 
         file = cached_file(self.name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-        if not file:
-            raise FileNotFoundError(f"{Path(self.name).name} has no preprocessor_config.json, which says how its "
-                                    "pictures are normalised: save its image processor beside the model")
-        given = json.loads(Path(file).read_text())
+        given = json.loads(Path(file).read_text()) if file else OURS
         return {"side": self.model.config.vision_config.image_size, "mean": given["image_mean"],
                 "deviation": given["image_std"]}
 

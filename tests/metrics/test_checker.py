@@ -1,5 +1,6 @@
 """The checker: its targets, the faults it is hardened against, how its maps are read, and its ceiling as shipped."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -20,7 +21,8 @@ from experiments.metrics.checker_loss import loss, objective
 from experiments.metrics.faults import cosines, spoil
 from experiments.metrics.features import SceneFeatures, extract, network
 from experiments.metrics.frechet import fid, reference
-from experiments.training.loop import Plan
+from experiments.models.recipes import RECIPES
+from experiments.training.journal import Journal
 
 shipped = pytest.mark.skipif(not (module.FOLDER / "model.safetensors").exists(), reason="no checker is shipped")
 
@@ -145,12 +147,13 @@ def test_training_leaves_a_folder_that_loads_and_a_record(tmp_path, monkeypatch)
     monkeypatch.setattr(training, "scenes_of", lambda split, start, stop: scenes[start:stop])
     scenes = [checker_scene(i) for i in range(12)]
     made = render(scenes)
-    plan = Plan(images=24, batch=8, warmup=1)
-    record = training.train_checker(plan, pictures=12, width=8, folder=tmp_path / "checker", held_out={"test": 12})
-    assert json.loads((tmp_path / "checker" / "training.json").read_text()) == json.loads(json.dumps(record))
+    row = dataclasses.replace(RECIPES["checker"], images=24, batch=8, config={"width": 8})
+    measure = lambda thing, thorough: {k: e._asdict() for k, e in training.measure(thing, {"test": 12}).items()}  # noqa: E731
+    folder = training.train(row, Journal(row, torch.device("cpu"), measure), 12, tmp_path / "checker")
+    record = json.loads((folder / "training.json").read_text())
     assert record["images_seen"] == 24 and [point[0] for point in record["curve"]] == [8, 16, 24]
-    assert {*CATEGORIES, "count", "spoiled/count"} <= set(record["scores"])
-    small = load(tmp_path / "checker")
+    assert {*CATEGORIES, "count", "spoiled/count"} <= set(record["scores"]) and record["expected"]["counting"] == 0.995
+    small = load(folder)
     assert sum(p.numel() for p in small.parameters()) == record["parameters"] and not small.training
 
 
