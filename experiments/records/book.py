@@ -17,7 +17,7 @@ from experiments.records.project import Chapter, Project, ProjectError
 
 TIMEOUT = 900.0
 _OWN = (promote.NOTEBOOK, freshness.NAME)  # parts of a result that are not shown as files
-_WARNING = re.compile(r"^(.*?): ?(?:CRITICAL|ERROR|WARNING): (.*)$")
+_WARNING = re.compile(r"^(?:(.*?): ?)?(?:CRITICAL|ERROR|WARNING): (.*)$")
 
 
 class BookError(RuntimeError):
@@ -138,7 +138,7 @@ def first_fault(log: str, stage: Path) -> str:
     for line in log.splitlines():
         match = _WARNING.match(re.sub(r"\x1b\[[0-9;]*m", "", line))
         if match:
-            page = match[1].replace(str(stage / "source") + "/", "") or "the book"
+            page = (match[1] or "").replace(str(stage / "source") + "/", "") or "the book"
             return f"{page}: {match[2]}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "jupyter-book stopped without a word"
