@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from experiments.artefacts import fingerprint, source_hash
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -29,6 +31,10 @@ class Recipe:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of a pipeline's call: steps and guidance
     expected: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
+
+    def made(self) -> str:
+        """Hash, in hex, of what the weights follow from: code, configuration and plan, but neither bars nor defaults."""
+        return fingerprint(source_hash(*self.made_by), dict(self.config), self.objective, self.batch, self.rate, self.needs, self.seed)
 
 
 LENGTH = 40  # tokens: the longest English caption with its start and end

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.artefacts import source_hash
 from experiments.records import freshness, record, weights
 from experiments.records.project import Chapter, Project
 
@@ -65,14 +64,11 @@ def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, st
     if missed:
         share = seen / budget if budget else 1.0
         return (1, share, name), Line(name, "under-trained", f"{'; '.join(missed)}; {spent}")
-    if _other_code(project, row, left):
+    if _other_code(row, left):
         return (2, 0.0, name), Line(name, "stale", f"its training code changed since; {spent}")
     return (3, 0.0, name), Line(name, "recorded", spent)
 
 
-def _other_code(project: Project, row: Any, left: dict[str, Any]) -> bool:
-    """Whether the code that a row is trained by is no longer that of its weights."""
-    trainer = getattr(row, "trainer", "").partition(":")[0]
-    if not trainer.startswith("experiments.training"):
-        return False
-    return left.get("code_sha256") != source_hash(trainer, "experiments.training.loop", package=project.package)
+def _other_code(row: Any, left: dict[str, Any]) -> bool:
+    """Whether what a row is made by (code, configuration, plan) is no longer that of its weights."""
+    return hasattr(row, "made") and left.get("code_sha256") != row.made()

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from experiments.artefacts import atomic_folder, fingerprint, source_hash, store, write_json
+from experiments.artefacts import atomic_folder, fingerprint, store, write_json
 from experiments.data.dataset import images
 from experiments.models import assemble
 from experiments.models.recipes import LENGTH, Recipe
@@ -28,7 +28,7 @@ def _plan(recipe: Recipe, **more) -> Plan:
 
 
 def _checkpoint(recipe: Recipe, scenes: int) -> Path:
-    return store("training", f"{recipe.name}-{fingerprint(source_hash(*recipe.made_by), recipe, scenes)[:16]}.pt")
+    return store("training", f"{recipe.name}-{fingerprint(recipe.made(), scenes)[:16]}.pt")
 
 
 def autoencoder(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline
 
-from experiments.artefacts import fingerprint, source_hash, store
+from experiments.artefacts import fingerprint, store
 from experiments.models.assemble import pipeline as assemble
 from experiments.models.recipes import Recipe
 from experiments.models.zoo import WEIGHTS, weights_hash
@@ -30,7 +30,7 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
             getattr(pipe, part).to(journal.device)
     model = denoiser(pipe)
     average = copy.deepcopy(model).requires_grad_(False)
-    key = fingerprint(source_hash(*recipe.made_by), recipe, scenes, [weights_hash(weights / need) for need in recipe.needs])
+    key = fingerprint(recipe.made(), scenes, [weights_hash(weights / need) for need in recipe.needs])
     plan = journal.plan(Plan(images=recipe.images, batch=recipe.batch, rate=recipe.rate, seed=recipe.seed))
     steps = loss(pipe, recipe.objective, codes, tokens, recipe.batch)
     setattr(pipe, denoiser_name(pipe), average)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
-from experiments.artefacts import atomic_folder, source_hash, write_json
+from experiments.artefacts import atomic_folder, write_json
 from experiments.models.recipes import Recipe
 from experiments.training.loop import Plan, Progress, fit
 from experiments.training.precision import fast_dtype
@@ -113,7 +113,7 @@ class Journal:
             "evaluations": self.evaluations,
             "expected": dict(row.expected),
             "scores": scores,
-            "code_sha256": source_hash(*row.made_by),
+            "code_sha256": row.made(),
             "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
         }
 
