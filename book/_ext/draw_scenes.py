@@ -15,7 +15,9 @@ from experiments.data.scenes import sample_scene
 TARGET = Path(__file__).resolve().parent.parent / "scenes.png"
 ENLARGED = 2
 GAP = 3
-COLOURS = torch.tensor([[255, 255, 255], [0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167]], dtype=torch.uint8)
+COLOURS = torch.tensor(
+    [[255, 255, 255], [0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167]], dtype=torch.uint8
+)
 
 
 def picture() -> Image.Image:

@@ -59,7 +59,8 @@ class Page:
         """What axe-core finds that is serious or critical, with the first element concerned."""
         self.script(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run(document, {resultTypes: ['violations'], preload: false}).then(r => done(r.violations))"
+            "const done = arguments[0]; const wish = {resultTypes: ['violations'], preload: false};"
+            "axe.run(document, wish).then(found => done(found.violations))"
         )
         return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")]
 

@@ -1,4 +1,4 @@
-"""A staged book to test on, with its chapter, record and training record; every number is invented and easy to recognise."""
+"""A staged book to test on, with its chapter, record and training record; every number is invented."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ from experiments.artefacts import ROOT
 CHAPTER = "01-conditioning"
 FIGURE, TABLE = "attention-maps", "mechanisms"
 CAPTION, ALT = "Accuracy of $w = 3$ by mechanism.", "A bar for each mechanism; cross-attention is the highest."
-PIPES = "| mechanism | model | accuracy | note |\n| --- | --- | --- | --- |\n| cross-attention | mini-sd1.5 | 0.913 [0.87, 0.95] | a \\| b |\n| additive | none | not measured |  |"
+PIPES = """| mechanism | model | accuracy | note |
+| --- | --- | --- | --- |
+| cross-attention | mini-sd1.5 | 0.913 [0.87, 0.95] | a \\| b |
+| additive | none | not measured |  |"""
 WIDE = "<table class='dataframe'><tr>" + "<td>a_wide_cell_of_a_frame</td>" * 12 + "</tr></table>"
 SAID = "Cross-attention reaches 0.913 and $w^2$ stays a formula {cite:p}`ho2022cfg`."
 
 
-def metric(value: float | None, low: float | None = None, high: float | None = None, n: int | None = None) -> dict[str, Any]:
+def metric(
+    value: float | None, low: float | None = None, high: float | None = None, n: int | None = None
+) -> dict[str, Any]:
     interval = None if low is None else "95% over 3 seeds (t)"
     return {"value": value, "low": low, "high": high, "n": n, "unit": "share", "interval": interval, "seeds": [0, 1, 2]}
 
@@ -131,7 +136,7 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
         nbformat.v4.new_output("execute_result", {"text/html": WIDE, "text/plain": "wide"}, execution_count=1),
         nbformat.v4.new_output("display_data", {"text/markdown": SAID}, metadata={"experiments": {"say": True}}),
     ]
-    wide = r"$$a_1 + a_2 + a_3 + a_4 + a_5 + a_6 + a_7 + a_8 + a_9 + a_{10} + a_{11} + a_{12} + a_{13} = \text{a long formula}$$"
+    wide = "$$" + " + ".join(f"a_{{{k}}}" for k in range(14)) + r" = \text{a long formula}$$"
     text = (
         "# 1 Conditioning\n\nThe accuracy is {metric}`01-conditioning:accuracy/cross-attention`, or "
         "{number}`01-conditioning:accuracy/cross-attention .1f`; {metric}`01-conditioning:accuracy/additive`; "
@@ -160,7 +165,9 @@ def write(folder: Path, made: dict[str, Any] | None = None) -> None:
     results.mkdir(parents=True)
     (results / "record.json").write_text(json.dumps(made or record()))
     (results / "attention-maps.png").write_bytes(picture())
-    (results / "mechanisms.csv").write_text("mechanism,model,accuracy,note\ncross-attention,mini-sd1.5,0.91324,\nadditive,none,not measured,\n")
+    (results / "mechanisms.csv").write_text(
+        "mechanism,model,accuracy,note\ncross-attention,mini-sd1.5,0.91324,\nadditive,none,not measured,\n"
+    )
     nbformat.write(notebook(), folder / "book" / f"{CHAPTER}.ipynb")
     weights = folder / "weights" / "mini-sd1.5"
     weights.mkdir(parents=True)
@@ -178,5 +185,14 @@ def stage(folder: Path) -> Path:
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     """Build the book staged in `folder` as the project does: everything anew, warnings as errors."""
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(folder), "--all", "-W", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(folder),
+        "--all",
+        "-W",
+        "--keep-going",
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)

@@ -1,4 +1,4 @@
-"""The built pages in a browser, opened from disk: quiet, self-contained, readable on a phone, searchable, accessible."""
+"""The built pages in a browser, opened from disk: quiet, self-contained, fit for a phone, searchable, accessible."""
 
 import re
 
@@ -8,7 +8,8 @@ browser = pytest.importorskip("browser")
 pytest.importorskip("selenium")
 
 pytestmark = pytest.mark.skipif(
-    browser.BROWSER is None or browser.DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium-driver)"
+    browser.BROWSER is None or browser.DRIVER is None,
+    reason="needs chromium and chromedriver (Debian: chromium-driver)",
 )
 
 PAGES = ("01-conditioning", "claims", "errata", "status", "data", "notation", "references", "intro")
@@ -71,14 +72,17 @@ def test_formulas_are_set(site, page):
 
 def test_a_wide_formula_scrolls_inside_itself_and_can_be_reached_by_keyboard(site, page):
     page.open(site / "book" / "01-conditioning.html", browser.PHONE)
-    wide = page.script("const w = document.querySelector('mjx-container.wide'); return [w.scrollWidth > w.clientWidth, w.tabIndex]")
+    wide = page.script(
+        "const w = document.querySelector('mjx-container.wide'); return [w.scrollWidth > w.clientWidth, w.tabIndex]"
+    )
     assert wide == [True, 0]
 
 
 def test_a_figure_stays_on_white_in_the_dark(site, page):
     page.open(site / "book" / "01-conditioning.html", theme="dark")
     style = page.script(
-        "const s = getComputedStyle(document.querySelector('figure img')); return [s.backgroundColor, s.filter, s.paddingLeft]"
+        "const s = getComputedStyle(document.querySelector('figure img'));"
+        "return [s.backgroundColor, s.filter, s.paddingLeft]"
     )
     assert style[:2] == ["rgb(255, 255, 255)", "none"]
     assert float(style[2].removesuffix("px")) >= 8
@@ -87,7 +91,10 @@ def test_a_figure_stays_on_white_in_the_dark(site, page):
 def test_search_finds_a_page_from_disk(site, page):
     page.open(site / "search.html", query="?q=ControlNet")
     page.wait("return document.querySelectorAll('#search-results li a').length > 0")
-    assert any("claims.html" in link for link in page.script("return [...document.querySelectorAll('#search-results li a')].map(a => a.href)"))
+    assert any(
+        "claims.html" in link
+        for link in page.script("return [...document.querySelectorAll('#search-results li a')].map(a => a.href)")
+    )
     assert page.complaints() == [] and page.elsewhere() == []
 
 

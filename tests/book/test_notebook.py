@@ -46,7 +46,10 @@ def test_labels_are_what_a_reference_can_name():
 def test_pipe_tables_keep_escaped_bars_and_empty_cells():
     head, *rows = tables.pipes(mini_book.PIPES.splitlines())
     assert head == ["mechanism", "model", "accuracy", "note"]
-    assert rows == [["cross-attention", "mini-sd1.5", "0.913 [0.87, 0.95]", "a | b"], ["additive", "none", "not measured", ""]]
+    assert rows == [
+        ["cross-attention", "mini-sd1.5", "0.913 [0.87, 0.95]", "a | b"],
+        ["additive", "none", "not measured", ""],
+    ]
 
 
 def test_a_model_is_named_as_a_word_of_its_own():
@@ -55,5 +58,7 @@ def test_a_model_is_named_as_a_word_of_its_own():
 
 
 def test_what_counts_as_a_number():
-    assert all(map(tables.numeric, ["0.913", "0.91 [0.87, 0.95]", "1,024", "12%", "±0.3", "-2", "not measured", "3.1 ± 0.2"]))
+    assert all(
+        map(tables.numeric, ["0.913", "0.91 [0.87, 0.95]", "1,024", "12%", "±0.3", "-2", "not measured", "3.1 ± 0.2"])
+    )
     assert not any(map(tables.numeric, ["mini-sd1.5", "cross-attention", "3 seeds", "a 4"]))

@@ -1,5 +1,6 @@
-"""The sources of the pages: no number typed where a record should supply it, every source cited, every setting known."""
+"""The sources of the pages: no number typed that a record should supply, every source cited, every setting known."""
 
+import json
 import re
 
 import numpy as np
@@ -21,23 +22,36 @@ def typed_results(text):
     """Numbers with decimals or percents in prose, in paragraphs that neither cite a source nor ask a record."""
     paragraphs = re.split(r"\n\s*\n", text)
     bare = [p for p in paragraphs if "{cite" not in p and not re.search(r"\{(metric|number)\}", p)]
-    prose = [re.sub(NAME, "", re.sub(NOT_PROSE, "", p)) for p in bare]
-    return [match.group() for p in prose for match in RESULT.finditer(p)]
+    words = [re.sub(NAME, "", re.sub(NOT_PROSE, "", p)) for p in bare]
+    return [match.group() for p in words for match in RESULT.finditer(p)]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def prose(path):
+    """What a page or a chapter says in Markdown, without its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells)
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *CHAPTERS], ids=lambda path: path.stem)
 def test_no_page_types_a_result(path):
-    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert typed_results(text) == []
+    assert typed_results(prose(path)) == []
 
 
 def test_the_rule_on_typed_results_catches_them():
     assert typed_results("The accuracy is 0.93.\n\nAnd 12 % fail.") == ["0.93", "12 %"]
-    assert typed_results("It is 0.93 {cite:p}`a`.\n\nIt is {metric}`a:b .2f`.\n\n$w = 1.5$, SD1.5, `0.2`, SD 2.0-base") == []
+    assert (
+        typed_results("It is 0.93 {cite:p}`a`.\n\nIt is {metric}`a:b .2f`.\n\n$w = 1.5$, SD1.5, `0.2`, SD 2.0-base")
+        == []
+    )
 
 
 def test_every_source_is_cited_and_every_citation_has_a_source():
-    defined = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
+    defined = set(
+        re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     text = "\n".join(path.read_text(encoding="utf-8") for path in [*PAGES, *CHAPTERS])
     cited = {key.strip() for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text) for key in keys.split(",")}
     assert cited - defined == set()
@@ -68,7 +82,9 @@ def test_the_picture_of_the_scenes_is_what_the_renderer_draws():
     stored = Image.open(ROOT / "book" / "scenes.png").convert("RGB")
     assert drawn.size == stored.size
     difference = np.abs(np.asarray(drawn, dtype=int) - np.asarray(stored, dtype=int))
-    assert (difference > 2).mean() < 1e-3  # machines may round a pixel differently; `python book/_ext/draw_scenes.py` redraws
+    assert (
+        difference > 2
+    ).mean() < 1e-3  # machines may round a pixel differently; `python book/_ext/draw_scenes.py` redraws
 
 
 def test_the_withheld_pairs_on_the_page_are_those_of_the_data():

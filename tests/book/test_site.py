@@ -56,7 +56,12 @@ def test_a_table_keeps_its_cells_and_every_row_has_its_way_to_the_evidence(site,
     heads = [cell.text.strip() for cell in table.select("thead th")]
     assert heads == ["mechanism", "model", "accuracy", "note", "evidence"]
     first, second = table.select("tbody tr")
-    assert [cell.text.strip() for cell in first.select("td")][:4] == ["cross-attention", "mini-sd1.5", "0.913 [0.87, 0.95]", "a | b"]
+    assert [cell.text.strip() for cell in first.select("td")][:4] == [
+        "cross-attention",
+        "mini-sd1.5",
+        "0.913 [0.87, 0.95]",
+        "a | b",
+    ]
     training, record = first.select("td.evidence-way a")
     assert follow(site, training) == mini_book.training() and follow(site, record) == mini_book.record()
     assert [link.text for link in second.select("td.evidence-way a")] == ["record"]
@@ -95,17 +100,26 @@ def test_an_examined_claim_shows_rule_number_verdict_and_figure(site):
     assert box.select_one(".evidence-verdict-holds").text == "holds"
     assert "Accuracy above 0.5 by the 95% interval." in box.text
     assert "0.913 share (0.871 to 0.951" in box.text
-    assert box.find("a", string="figure attention-maps")["href"] == "01-conditioning.html#fig-01-conditioning-attention-maps"
+    assert (
+        box.find("a", string="figure attention-maps")["href"]
+        == "01-conditioning.html#fig-01-conditioning-attention-maps"
+    )
     assert box.select_one("a.evidence-record")
 
 
 def test_a_claim_nobody_examined_says_so(site):
     claims = page(site, "claims")
     assert [badge.text for badge in claims.select("#claim-c42 .evidence-badge")] == ["not yet examined"]
-    counts = {row.td.text.strip(): row.select("td")[1].text.strip() for row in claims.select_one("table").select("tbody tr")}
+    counts = {
+        row.td.text.strip(): row.select("td")[1].text.strip() for row in claims.select_one("table").select("tbody tr")
+    }
     assert counts == {
-        "holds": "1", "does not hold": "0", "mixed": "1", "not testable here": "0", "not yet examined": str(len(CLAIMS) - 2),
-    }  # fmt: skip
+        "holds": "1",
+        "does not hold": "0",
+        "mixed": "1",
+        "not testable here": "0",
+        "not yet examined": str(len(CLAIMS) - 2),
+    }
 
 
 def test_errata_are_all_there_with_an_outcome_and_a_source(site):
@@ -118,7 +132,15 @@ def test_errata_are_all_there_with_an_outcome_and_a_source(site):
 
 def test_the_status_page_reads_the_records(site):
     status = page(site, "status").text
-    for part in ("01-conditioning", "3 min 12 s", "2.0 GiB", "124,000", "400,000", "under-trained", "single object 0.42 (bar 0.9)"):
+    for part in (
+        "01-conditioning",
+        "3 min 12 s",
+        "2.0 GiB",
+        "124,000",
+        "400,000",
+        "under-trained",
+        "single object 0.42 (bar 0.9)",
+    ):
         assert part in status
 
 

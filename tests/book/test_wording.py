@@ -37,9 +37,16 @@ def test_metric_without_interval_does_not_claim_one():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(None, "not measured"), (0.4214, "0.42 s"), (41.3, "41 s"), (192.4, "3 min 12 s"), (59.7, "1 min 00 s"),
-                          (7500, "2 h 05 min")],
-)  # fmt: skip
+    ("seconds", "said"),
+    [
+        (None, "not measured"),
+        (0.4214, "0.42 s"),
+        (41.3, "41 s"),
+        (59.7, "1 min 00 s"),
+        (192.4, "3 min 12 s"),
+        (7500, "2 h 05 min"),
+    ],
+)
 def test_duration(seconds, said):
     assert wording.duration(seconds) == said
 

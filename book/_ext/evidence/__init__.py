@@ -44,7 +44,7 @@ def read_notebooks_here(app: Sphinx, config: Config) -> None:
 
 
 def open_library(app: Sphinx) -> None:
-    """Read the records beside the sources, and the training records there or, for a staged copy, of the project above."""
+    """Read the records beside the sources, and training records there or, for a copy, in the project above."""
     source = Path(app.srcdir)
     places = [source / app.config.evidence_weights]
     places += [parent / app.config.evidence_weights for parent in list(source.parents)[:ABOVE]]

@@ -17,20 +17,20 @@ class RecordDirective(SphinxDirective):
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {"name": directives.unchanged}  # noqa: RUF012 (docutils' own form)
+    option_spec = {"name": directives.unchanged}
 
     @property
     def library(self) -> Library:
         return self.env.app.evidence
 
     def named(self, kind: str) -> tuple[str, dict[str, Any] | None]:
-        """The chapter that the argument names, and the item of its record; the page is rebuilt when the record changes."""
+        """The chapter that the argument names, and the item of its record; a changed record rebuilds the page."""
         record, _, name = self.arguments[0].strip().partition(":")
         self.env.note_dependency(str(self.library.results / record / RECORD))
         return record, self.library.item(kind, record, name)
 
     def missing(self, record: str) -> list[nodes.Node]:
-        """What stands in place of an item that no record holds; a chapter that shows it has broken evidence, so it warns."""
+        """What stands in place of an item that no record holds; in a chapter this is broken evidence, so it warns."""
         if "name" in self.options:
             message = f"the notebook shows {self.arguments[0]}, which no record holds; run the chapter {record} again"
             return [self.state.document.reporter.warning(message, line=self.lineno)]

@@ -18,7 +18,13 @@ from evidence.notebook import label
 from experiments.records.claims import CLAIMS, VERDICTS, Claim
 
 UNSEEN = "not yet examined"
-KINDS = {"A": "algebra or definition", "F": "fact", "M": "measured", "A/M": "algebra, and measured", "F/M": "fact, and measured"}
+KINDS = {
+    "A": "algebra or definition",
+    "F": "fact",
+    "M": "measured",
+    "A/M": "algebra, and measured",
+    "F/M": "fact, and measured",
+}
 KINDS["M/F"] = KINDS["F/M"]
 
 
@@ -30,7 +36,9 @@ class ClaimsDirective(SphinxDirective):
             self.env.note_dependency(str(self.env.app.evidence.results / name / RECORD))
         shown: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
         for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
-            shown.append(nodes.section("", nodes.title("", section), *map(self._claim, claims), ids=[nodes.make_id(section)]))
+            shown.append(
+                nodes.section("", nodes.title("", section), *map(self._claim, claims), ids=[nodes.make_id(section)])
+            )
         return shown
 
     def _counts(self) -> nodes.table:
@@ -79,7 +87,11 @@ class ClaimsDirective(SphinxDirective):
         kinds = (("fig", "figures", "figure"), ("tab", "tables", "table"))
         for short, kind, word in kinds:
             if figure and self.env.app.evidence.item(kind, record, figure):
-                found = [reference(self.env, "ref", label(short, record, figure), f"{word} {figure}"), nodes.Text(", "), *found]
+                found = [
+                    reference(self.env, "ref", label(short, record, figure), f"{word} {figure}"),
+                    nodes.Text(", "),
+                    *found,
+                ]
         return found
 
 

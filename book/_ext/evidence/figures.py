@@ -1,4 +1,4 @@
-"""`{record-figure}`: a figure of a record, with its caption, its words for those who cannot see it, and its evidence."""
+"""`{record-figure}`: a figure of a record, with its caption, its words for those who cannot see it, its evidence."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ SMOKE = "smoke run: proves that the notebook runs, shows no result"
 
 
 def line(env: BuildEnvironment, name: str, record: dict[str, Any], *more: nodes.Node) -> nodes.paragraph:
-    """The line for the record `name`: badges, models, seeds, n, device, time, commit, the links `more` and the record."""
+    """The line for the record `name`: badges, models, seeds, n, device, time, commit, the links `more`, the record."""
     paragraph = nodes.paragraph(classes=["evidence"])
     for badge in badges(record):
         paragraph += [badge, nodes.Text(" ")]

@@ -30,7 +30,7 @@ def label(kind: str, record: str, name: str) -> str:
 
 
 def _parts(cell: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
-    """`cell` cut at each recorded output: code with the outputs before it, then the directive, then outputs after it."""
+    """`cell` cut at each recorded output: code with the outputs before it, the directive, then outputs after it."""
     written = [_markdown(output) for output in cell.get("outputs", [])]
     if not any(written):
         yield cell

@@ -14,7 +14,7 @@ _TARGET = re.compile(r"(?P<record>[^:\s]+):(?P<metric>.+?)(?:\s+(?P<form>[.,]\d*
 
 
 class NumberRole(SphinxRole):
-    """`<chapter>:<metric>`, and a Python format after a space if one is wanted, as in `09-evaluation:fid/mini-sd3 .1f`."""
+    """`<chapter>:<metric>`, with a Python format after a space if one is wanted: `09-evaluation:fid/mini-sd3 .1f`."""
 
     full = False
 

@@ -30,8 +30,13 @@ class Words(SceneTable):
 
     def content_of(self):
         kinds = {
-            "shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MATERIALS, "floor": FLOORS, "relation": RELATIONS,
-        }  # fmt: skip
+            "shape": SHAPES,
+            "colour": COLOURS,
+            "size": SIZES,
+            "material": MATERIALS,
+            "floor": FLOORS,
+            "relation": RELATIONS,
+        }
         return ["attribute", "values"], [[name, ", ".join(values)] for name, values in kinds.items()]
 
 

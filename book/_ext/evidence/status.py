@@ -1,4 +1,4 @@
-"""`{status-chapters}`, `{status-environment}`, `{status-weights}`: what was run, on which machine, for how long, and how far the weights were trained."""
+"""`{status-chapters}`, `{status-weights}`, `{status-environment}`: what was run, where, and how long."""
 
 from __future__ import annotations
 
@@ -73,7 +73,18 @@ class Weights(StatusTable):
     """How far each miniature was trained, and whether that was enough."""
 
     def table(self) -> nodes.table | None:
-        head = ["weights", "state", "scores", "images seen", "budget", "time", "device", "parameters", "mirrors", "record"]
+        head = [
+            "weights",
+            "state",
+            "scores",
+            "images seen",
+            "budget",
+            "time",
+            "device",
+            "parameters",
+            "mirrors",
+            "record",
+        ]
         rows = [self._trained(*each) for each in self.env.app.evidence.trainings.items()]
         return tables.plain(head, rows) if rows else None
 

@@ -50,7 +50,9 @@ class RecordTable(RecordDirective):
         heads = [cell(self.inline(text), right[k]) for k, text in enumerate(head)]
         body = [[cell(self.inline(text), right[k], text) for k, text in enumerate(row)] for row in rows]
         ends = [cell(way, False, classes=["evidence-way"]) for way in ways]
-        return grid([*heads, cell([nodes.Text(EVIDENCE)], False)], [[*row, end] for row, end in zip(body, ends, strict=True)])
+        return grid(
+            [*heads, cell([nodes.Text(EVIDENCE)], False)], [[*row, end] for row, end in zip(body, ends, strict=True)]
+        )
 
 
 def cell(content: list[nodes.Node], right: bool, text: str = "", classes: list[str] | None = None) -> nodes.entry:

@@ -9,7 +9,7 @@ NOT_MEASURED = "not measured"
 
 
 def number(value: float | int | None, form: str = "") -> str:
-    """`value` in the Python format `form`; without one, three significant digits and no exponent where it can be helped."""
+    """`value` in the Python format `form`; without one, three significant digits, with no exponent if possible."""
     if value is None:
         return NOT_MEASURED
     if form:
