@@ -20,8 +20,8 @@ from experiments.metrics.intervals import Estimate, jackknife
 from experiments.models.recipes import Recipe
 from experiments.training.journal import Journal
 
-PENALTIES = tuple(10.0**k for k in range(-4, 2))
-EXPECTED = {"rank correlation": 0.7}
+PENALTIES = tuple(10.0**k for k in range(-7, 2))
+EXPECTED = {"rank correlation": 0.6}  # a corner of a render, enlarged, hides what was cut away
 
 
 def train(recipe: Recipe, journal: Journal) -> Path:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from experiments.artefacts import atomic_folder, fingerprint, source_hash, store, write_json
+from experiments.artefacts import atomic_folder, fingerprint, store, write_json
 from experiments.data.dataset import images as renders
 from experiments.data.dataset import scenes as scenes_of
 from experiments.data.prompts import CATEGORIES
@@ -43,9 +43,8 @@ def train(recipe: Recipe, journal: Journal, pictures: int = PICTURES, folder: Pa
     checker = Checker(**recipe.config).to(memory_format=torch.channels_last)
     average = copy.deepcopy(checker).eval()
     plan = journal.plan(Plan(recipe.images, recipe.batch, recipe.rate, seed=recipe.seed, **SCHEDULE))
-    made = fingerprint(source_hash(*recipe.made_by), recipe, pictures)
-    journal.run(checker, average, objective(checker, images, wanted, plan.batch), plan,
-                store("training", f"{recipe.name}-{made[:16]}.pt"), average)
+    checkpoint = store("training", f"{recipe.name}-{fingerprint(recipe.made(), pictures)[:16]}.pt")
+    journal.run(checker, average, objective(checker, images, wanted, plan.batch), plan, checkpoint, average)
     scores = journal.measure(average, True)
     with atomic_folder(folder) as scratch:
         save(average, scratch)
