@@ -1,0 +1,6 @@
+"""Examples of hypothesis have no time limit here: a busy machine is no fault of the code."""
+
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
