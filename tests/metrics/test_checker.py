@@ -148,7 +148,10 @@ def test_training_leaves_a_folder_that_loads_and_a_record(tmp_path, monkeypatch)
     scenes = [checker_scene(i) for i in range(12)]
     made = render(scenes)
     row = dataclasses.replace(RECIPES["checker"], images=24, batch=8, config={"width": 8})
-    measure = lambda thing, thorough: {k: e._asdict() for k, e in training.measure(thing, {"test": 12}).items()}  # noqa: E731
+
+    def measure(thing, thorough):
+        return {name: estimate._asdict() for name, estimate in training.measure(thing, {"test": 12}).items()}
+
     folder = training.train(row, Journal(row, torch.device("cpu"), measure), 12, tmp_path / "checker")
     record = json.loads((folder / "training.json").read_text())
     assert record["images_seen"] == 24 and [point[0] for point in record["curve"]] == [8, 16, 24]
