@@ -15,6 +15,7 @@ PAGES = sorted((ROOT / "book").glob("*.md"))
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 NOT_PROSE = re.compile(r"```.*?```|\$\$.*?\$\$|`[^`]*`|\$[^$]*\$|\{[a-z:]+\}`[^`]*`", re.DOTALL)
 RESULT = re.compile(r"\d+\.\d+|\d+(\.\d+)?\s?%")
+SECTION = re.compile(r"^#+ .*|[Ss]ections? \d+\.\d+(?: (?:and|to) \d+\.\d+)?", re.MULTILINE)
 NAME = re.compile(r"(SD(XL)? ?|Kandinsky |FLUX\.|InstaFlow-|v)\d+(\.\d+)?(-\w+)?")
 
 
@@ -22,7 +23,7 @@ def typed_results(text):
     """Numbers with decimals or percents in prose, in paragraphs that neither cite a source nor ask a record."""
     paragraphs = re.split(r"\n\s*\n", text)
     bare = [p for p in paragraphs if "{cite" not in p and not re.search(r"\{(metric|number)\}", p)]
-    words = [re.sub(NAME, "", re.sub(NOT_PROSE, "", p)) for p in bare]
+    words = [re.sub(NAME, "", re.sub(SECTION, "", re.sub(NOT_PROSE, "", p))) for p in bare]
     return [match.group() for p in words for match in RESULT.finditer(p)]
 
 
@@ -43,7 +44,9 @@ def test_no_page_types_a_result(path):
 def test_the_rule_on_typed_results_catches_them():
     assert typed_results("The accuracy is 0.93.\n\nAnd 12 % fail.") == ["0.93", "12 %"]
     assert (
-        typed_results("It is 0.93 {cite:p}`a`.\n\nIt is {metric}`a:b .2f`.\n\n$w = 1.5$, SD1.5, `0.2`, SD 2.0-base")
+        typed_results(
+            "## 9.1 A head\n\nSee section 9.2. It is 0.93 {cite:p}`a`.\n\nIt is {metric}`a:b .2f`.\n\n$w = 1.5$, SD1.5, `0.2`, SD 2.0-base"
+        )
         == []
     )
 

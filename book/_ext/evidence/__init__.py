@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import claims, figures, files, markup, notebook, numbers, scenes, status, tables
+from evidence import claims, figures, files, markup, notebook, numbers, scenes, shown, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -35,6 +35,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("metric", numbers.MetricRole())
     app.add_role("number", numbers.NumberRole())
     app.add_role("claim", claims.ClaimRole())
+    app.add_role("shown", shown.ShownRole())
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -8,13 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
-from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from evidence import files, line, tables, wording
+from evidence import files, line, shown, tables, wording
 from evidence.library import RECORD
-from evidence.notebook import label
 from experiments.records.claims import CLAIMS, VERDICTS, Claim
 
 UNSEEN = "not yet examined"
@@ -34,12 +31,12 @@ class ClaimsDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for name in self.env.app.evidence.records:
             self.env.note_dependency(str(self.env.app.evidence.results / name / RECORD))
-        shown: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
+        page: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
         for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
-            shown.append(
+            page.append(
                 nodes.section("", nodes.title("", section), *map(self._claim, claims), ids=[nodes.make_id(section)])
             )
-        return shown
+        return page
 
     def _counts(self) -> nodes.table:
         found = Counter(self._verdict(claim) for claim in CLAIMS)
@@ -69,7 +66,7 @@ class ClaimsDirective(SphinxDirective):
         fields = [("Rule", rule), ("Number", [nodes.Text(self._number(record, given["metric"]))])]
         if given.get("note"):
             fields.append(("Note", self.state.inline_text(given["note"], self.lineno)[0]))
-        fields.append(("Shown in", self._shown(record, given["figure"])))
+        fields.append(("Shown in", shown.links(self.env, record, given["figure"])))
         yield nodes.field_list(
             "", *(nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph("", "", *body)))
                   for name, body in fields), classes=["claim-fields"],
@@ -80,19 +77,6 @@ class ClaimsDirective(SphinxDirective):
         if name is None:
             return "none: the rule is about no single number"
         return f"{name} = {wording.metric(self.env.app.evidence.metric(record, name))}"
-
-    def _shown(self, record: str, figure: str | None) -> list[nodes.Node]:
-        """Links to the figure or table, and to the chapter; plain text where the book has no such page."""
-        found = [reference(self.env, "doc", f"/book/{record}", f"chapter {record}")]
-        kinds = (("fig", "figures", "figure"), ("tab", "tables", "table"))
-        for short, kind, word in kinds:
-            if figure and self.env.app.evidence.item(kind, record, figure):
-                found = [
-                    reference(self.env, "ref", label(short, record, figure), f"{word} {figure}"),
-                    nodes.Text(", "),
-                    *found,
-                ]
-        return found
 
 
 class ClaimRole(SphinxRole):
@@ -114,11 +98,3 @@ def anchor(claim: str) -> str:
 def verdict_badge(verdict: str) -> nodes.inline:
     """A verdict in its colour; the word says all."""
     return line.badge(verdict, f"verdict-{verdict.replace(' ', '-')}")
-
-
-def reference(env: BuildEnvironment, kind: str, target: str, text: str) -> addnodes.pending_xref:
-    """A reference that becomes plain text, silently, where its target is not in this book."""
-    return addnodes.pending_xref(
-        "", nodes.inline("", text), refdomain="std", reftype=kind, reftarget=target, refexplicit=True, refwarn=False,
-        refdoc=env.docname,
-    )  # fmt: skip

@@ -8,8 +8,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from evidence import files, line, tables, wording
-from evidence.claims import reference
 from evidence.library import RECORD, TRAINING
+from evidence.shown import reference
 from experiments.records.weights import missed
 
 NOTHING = "not measured: nothing was run yet"
