@@ -18,8 +18,12 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("build", help="execute what is stale and build the book (`make book`)")
     command.set_defaults(run=_build)
     command.add_argument("--jobs", type=_positive, default=2, help="chapters executed side by side (default: 2)")
-    command.add_argument("--timeout", type=float, default=1800, help="seconds that one chapter may take (default: 1800)")
-    command.add_argument("--scale", choices=("smoke", "mini", "full"), help="scale of every chapter (default: each one's own)")
+    command.add_argument(
+        "--timeout", type=float, default=1800, help="seconds that one chapter may take (default: 1800)"
+    )
+    command.add_argument(
+        "--scale", choices=("smoke", "mini", "full"), help="scale of every chapter (default: each one's own)"
+    )
     command.add_argument("--no-pages", action="store_true", help="execute and promote only")
     command.add_argument("--force", action="store_true", help="execute every chapter, stale or not")
 
@@ -29,19 +33,25 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("chapter", help="execute one chapter with parameters of your own (`make chapter`)")
     command.set_defaults(run=_chapter)
     command.add_argument("name", help="such as 01-conditioning, or 1")
-    command.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="such as scale=smoke or 'models=[mini-sd3]'")
+    command.add_argument(
+        "parameters", nargs="*", metavar="NAME=VALUE", help="such as scale=smoke or 'models=[mini-sd3]'"
+    )
     command.add_argument("--timeout", type=float, default=86400, help="seconds that it may take (default: a day)")
 
     command = commands.add_parser("record", help="copy this machine's results to book/results, which `site` shows")
     command.set_defaults(run=_record)
 
-    command = commands.add_parser("status", help="chapters and miniatures: recorded, built, stale, under-trained, missing")
+    command = commands.add_parser(
+        "status", help="chapters and miniatures: recorded, built, stale, under-trained, missing"
+    )
     command.set_defaults(run=_status)
 
     command = commands.add_parser("train", help="train miniatures, or go on with interrupted training")
     command.set_defaults(run=_train)
     command.add_argument("name", nargs="?", help="a miniature that `status` lists")
-    command.add_argument("--all", action="store_true", help="every miniature that is missing or under-trained, in that order")
+    command.add_argument(
+        "--all", action="store_true", help="every miniature that is missing or under-trained, in that order"
+    )
     command.add_argument("--device", help="such as cuda or cpu (default: the best there is)")
     command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes each; resumable")
 
@@ -107,7 +117,9 @@ def _assignment(text: str, declared: dict[str, Any]) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise ParameterError(f"{text!r} is no parameter; write NAME=VALUE, with NAME one of {', '.join(sorted(declared))}")
+        raise ParameterError(
+            f"{text!r} is no parameter; write NAME=VALUE, with NAME one of {', '.join(sorted(declared))}"
+        )
     return name, value if isinstance(declared.get(name), str) else yaml.safe_load(value)
 
 

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import tokenize
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,6 +63,7 @@ def _short(path: str | os.PathLike) -> str:
 
 # ---- the cache ------------------------------------------------------------------------------------------------------
 
+
 def store(*parts: str) -> Path:
     """The folder of cached artefacts, or the path `parts` inside it; its parent folders are created.
 
@@ -76,6 +77,7 @@ def store(*parts: str) -> Path:
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "wb", encoding: str | None = None) -> Iterator[IO[Any]]:
@@ -164,6 +166,7 @@ def _umask() -> int:
 
 
 # ---- hashing --------------------------------------------------------------------------------------------------------
+
 
 def fingerprint(*things: Any) -> str:
     """SHA-256, in hex, of plain values: numbers, strings, bytes, lists, dicts, sets, dataclasses, paths, arrays.
@@ -293,7 +296,7 @@ def _code_hash(file: Path) -> str:
     return _code_hash_at(str(file), stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _code_hash_at(file: str, mtime_ns: int, size: int) -> str:
     source = Path(file).read_text(encoding="utf-8")
     return hashlib.sha256(code_only(source).encode()).hexdigest()

@@ -29,7 +29,10 @@ class Tree:
         for name in ("artefacts.py", "__init__.py", "__main__.py"):
             shutil.copy(package / name, root / "experiments" / name)
         shutil.copytree(
-            package / "records", root / "experiments" / "records", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            package / "records",
+            root / "experiments" / "records",
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("__pycache__"),
         )
 
     def edit(self, path: str, old: str, new: str) -> None:
@@ -41,12 +44,16 @@ class Tree:
 
     def command(self, *words: str, **options) -> subprocess.CompletedProcess:
         """Run `python -m experiments` in the tree."""
-        return subprocess.run(self._line(words), **self._options(), capture_output=True, timeout=120, **options)
+        return subprocess.run(self._line(words), **self._options(), capture_output=True, timeout=300, **options)
 
     def start(self, *words: str) -> subprocess.Popen:
         """Start `python -m experiments` in the tree, as the head of a process group."""
         return subprocess.Popen(
-            self._line(words), **self._options(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._line(words),
+            **self._options(),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def _line(self, words: tuple[str, ...]) -> list[str]:

@@ -59,6 +59,7 @@ def test_a_value_without_a_stable_form_is_refused():
 
 # ---- writing --------------------------------------------------------------------------------------------------------
 
+
 def test_an_error_while_writing_keeps_the_earlier_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "record.json"
     path.write_text("earlier")
@@ -71,7 +72,12 @@ def test_an_error_while_writing_keeps_the_earlier_file_and_leaves_nothing_else(t
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota")],
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EDQUOT, "quota"),
+    ],
 )
 def test_the_system_refusing_to_write_is_one_line_that_says_what_to_do(tmp_path, monkeypatch, number, words):
     def refuse(*_):
@@ -111,7 +117,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "results").write_text("in the way")
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"), atomic_write(tmp_path / "results" / "a"):
+    with (
+        pytest.raises(StorageError, match="a file stands where a folder is needed"),
+        atomic_write(tmp_path / "results" / "a"),
+    ):
         pass
 
 
@@ -122,6 +131,7 @@ def test_the_cache_moves_with_its_variable(tmp_path, monkeypatch):
 
 
 # ---- hashing files and code -----------------------------------------------------------------------------------------
+
 
 def test_a_folders_hash_follows_names_and_bytes_and_not_dates(tmp_path):
     (tmp_path / "a").write_text("1")
@@ -183,6 +193,9 @@ def test_an_unknown_module_is_named(package):
 
 
 def test_every_module_of_the_project_can_be_hashed():
-    names = [p.relative_to(artefacts.ROOT).with_suffix("").as_posix().replace("/", ".") for p in artefacts.PACKAGE.rglob("*.py")]
+    names = [
+        p.relative_to(artefacts.ROOT).with_suffix("").as_posix().replace("/", ".")
+        for p in artefacts.PACKAGE.rglob("*.py")
+    ]
     modules = [name.removesuffix(".__init__") for name in names]
     assert len(source_hash(*modules)) == 64

@@ -61,7 +61,11 @@ def test_a_chapter_runs_with_parameters_of_ones_own_and_leaves_the_book_alone(tr
 
 
 def test_status_tells_missing_built_recorded_and_stale_apart(done):
-    done.edit("experiments/__main__.py", "from experiments.models.recipes import RECIPES", 'RECIPES = {"compass": 1, "sextant": 2}')
+    done.edit(
+        "experiments/__main__.py",
+        "from experiments.models.recipes import RECIPES",
+        'RECIPES = {"compass": None, "sextant": None}',
+    )
 
     def state(name):
         found = re.search(rf"^  {name} +(\S+) +(.*)$", done.command("status").stdout, re.MULTILINE)
@@ -92,7 +96,10 @@ def test_a_missing_package_is_one_line(tree):
     (tree.root / "yaml.py").write_text("raise ModuleNotFoundError(\"No module named 'yaml'\", name='yaml')\n")
     failed = tree.command("status")
     assert failed.returncode == 1
-    assert failed.stderr.strip() == "error: the package yaml is missing; run `make book`, which installs what the lock file lists"
+    assert (
+        failed.stderr.strip()
+        == "error: the package yaml is missing; run `make book`, which installs what the lock file lists"
+    )
 
 
 def test_progress_moves_on_a_terminal_only(done):
@@ -100,7 +107,7 @@ def test_progress_moves_on_a_terminal_only(done):
     done.edit("book/01-circle.ipynb", "value = run.metric", "import time; time.sleep(2)\\nvalue = run.metric")
     terminal, inner = pty.openpty()
     with open(terminal, "rb", buffering=0) as reading:
-        subprocess.run(done._line(("build", "--no-pages")), **done._options(), stdout=inner, stderr=inner, timeout=120)
+        subprocess.run(done._line(("build", "--no-pages")), **done._options(), stdout=inner, stderr=inner, timeout=300)
         os.close(inner)
         seen = b""
         try:
@@ -113,10 +120,11 @@ def test_progress_moves_on_a_terminal_only(done):
 
 # ---- papermill from a plain shell -----------------------------------------------------------------------------------
 
+
 def papermill(source: Path, target: Path, name: str, value: str, folder: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "papermill", str(source), str(target), "-p", name, value, "--no-progress-bar"]
     env = {key: text for key, text in os.environ.items() if not key.startswith("EXPERIMENTS_")}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture
@@ -156,9 +164,13 @@ def test_papermill_takes_right_ones_lists_as_text_too(notebook, tmp_path):
 def test_without_the_plug_in_the_run_itself_refuses(tree):
     """A kernel started by anything else than the installed papermill checks what was injected."""
     code = (
-        "from papermill.engines import papermill_engines, NBClientEngine; papermill_engines.register(None, NBClientEngine);"
-        "import papermill; papermill.execute_notebook('book/01-circle.ipynb', 'out.ipynb', {'scael': 'smoke'}, progress_bar=False)"
+        "from papermill.engines import papermill_engines, NBClientEngine\n"
+        "papermill_engines.register(None, NBClientEngine)\n"
+        "import papermill\n"
+        "papermill.execute_notebook('book/01-circle.ipynb', 'out.ipynb', {'scael': 'smoke'}, progress_bar=False)"
     )
-    failed = subprocess.run([sys.executable, "-c", code], **tree._options(), capture_output=True, timeout=120)
+    failed = subprocess.run([sys.executable, "-c", code], **tree._options(), capture_output=True, timeout=300)
     assert failed.returncode != 0
-    assert failed.stderr.strip().endswith("ParameterError: unknown parameter scael; did you mean scale?; this chapter has: scale, seed, sizes")
+    assert failed.stderr.strip().endswith(
+        "ParameterError: unknown parameter scael; did you mean scale?; this chapter has: scale, seed, sizes"
+    )

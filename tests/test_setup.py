@@ -57,15 +57,30 @@ def test_the_lock_has_only_exact_versions_and_no_machine_in_it():
 
 def test_what_the_code_imports_is_asked_for():
     """Nothing works only because another package happens to bring it."""
-    names = {"PIL": "pillow", "yaml": "pyyaml", "IPython": "ipykernel", "click": "papermill", "packaging": "huggingface-hub"}
-    asked = {normal(name) for name in PROJECT["dependencies"]} | {"sentencepiece", "torchvision", "torch-fidelity", "pycocotools"}
+    names = {
+        "PIL": "pillow",
+        "yaml": "pyyaml",
+        "IPython": "ipykernel",
+        "click": "papermill",
+        "packaging": "huggingface-hub",
+    }
+    asked = {normal(name) for name in PROJECT["dependencies"]} | {
+        "sentencepiece",
+        "torchvision",
+        "torch-fidelity",
+        "pycocotools",
+    }
     for file in (ROOT / "experiments").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules = [node.module]
-            for module in {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"experiments", "evidence"}:
-                assert normal(names.get(module, module)) in asked, f"{file.name} imports {module}, which pyproject.toml does not ask for"
+            for module in (
+                {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"experiments", "evidence"}
+            ):
+                assert normal(names.get(module, module)) in asked, (
+                    f"{file.name} imports {module}, which pyproject.toml does not ask for"
+                )
 
 
 def test_the_conda_environment_agrees_with_the_lock():
@@ -86,7 +101,9 @@ def test_folders_import_only_folders_before_them():
     order = ["data", "models", "sampling", "training", "adapters", "metrics", "records"]
     for number, folder in enumerate(order):
         for file in (ROOT / "experiments" / folder).rglob("*.py"):
-            for found in re.findall(r"^(?:from|import) experiments\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            for found in re.findall(
+                r"^(?:from|import) experiments\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE
+            ):
                 assert found not in order[number + 1 :], f"{folder}/{file.name} imports {found}, which comes later"
 
 
@@ -94,16 +111,27 @@ def test_tracked_text_names_no_machine():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    texts = [ROOT / name for name in listed.stdout.splitlines() if name.endswith((".py", ".md", ".toml", ".txt", ".yml", ".ipynb"))]
-    for file in (file for file in texts if file.is_file() and "vendor" not in file.parts and file.name != "test_setup.py"):
-        found = re.search(r"(?<![\w.])/(?:root|home/\w+|work|opt/\w+)/", file.read_text(encoding="utf-8", errors="ignore"))
+    texts = [
+        ROOT / name
+        for name in listed.stdout.splitlines()
+        if name.endswith((".py", ".md", ".toml", ".txt", ".yml", ".ipynb"))
+    ]
+    for file in (
+        file for file in texts if file.is_file() and "vendor" not in file.parts and file.name != "test_setup.py"
+    ):
+        found = re.search(
+            r"(?<![\w.])/(?:root|home/\w+|work|opt/\w+)/", file.read_text(encoding="utf-8", errors="ignore")
+        )
         assert not found, f"{file.relative_to(ROOT)} names the machine's own path {found[0]}"
 
 
 # ---- make -----------------------------------------------------------------------------------------------------------
 
+
 def make(*words: str, cwd=ROOT, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", *words], cwd=cwd, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    return subprocess.run(
+        ["make", *words], cwd=cwd, capture_output=True, text=True, timeout=60, env={**os.environ, **env}
+    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from experiments.artefacts import file_hash, fingerprint, replace_folder, source_hash, storage_errors, write_json
 from experiments.records import config, environment, freshness, promote, record
-from experiments.records.project import Chapter, Project, ProjectError
+from experiments.records.project import Chapter, Project
 
 TIMEOUT = 900.0
 _OWN = (promote.NOTEBOOK, freshness.NAME)  # parts of a result that are not shown as files
@@ -68,7 +68,9 @@ def _complete(chapters: list[Chapter], results: Path, project: Project) -> None:
         folder = results / chapter.name
         where = folder.relative_to(project.root)
         if not folder.is_dir():
-            raise BookError(f"{chapter.name} has no result in {where}; run `make book`, then `python -m experiments record`")
+            raise BookError(
+                f"{chapter.name} has no result in {where}; run `make book`, then `python -m experiments record`"
+            )
         wrong = promote.faults(folder, chapter.name, chapter.notebook())
         if wrong:
             remedy = "run `make book`, then `python -m experiments record`"
@@ -114,8 +116,8 @@ def _stage(project: Project, chapters: list[Chapter], results: Path, stage: Path
 def _jupyter_book(project: Project, stage: Path) -> Path:
     """Run jupyter-book on the staged sources with warnings as errors; the folder of its pages."""
     command = [
-        sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "source", "--path-output", str(stage),
-        "--all", "-W", "--keep-going", "-q",
+        sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "source",
+        "--path-output", str(stage), "--all", "-W", "--keep-going", "-q",
     ]  # fmt: skip
     paths = os.pathsep.join(filter(None, [str(project.root), os.environ.get("PYTHONPATH")]))
     log = project.built / "book.log"
@@ -126,10 +128,14 @@ def _jupyter_book(project: Project, stage: Path) -> Path:
                 stdout=handle, stderr=subprocess.STDOUT, timeout=TIMEOUT,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise BookError(f"building the pages took longer than {TIMEOUT:g} s; the log is {_in(project, log)}") from None
+            raise BookError(
+                f"building the pages took longer than {TIMEOUT:g} s; the log is {_in(project, log)}"
+            ) from None
     html = stage / "_build" / "html"
     if done.returncode or not (html / "index.html").is_file():
-        raise BookError(f"{first_fault(log.read_text(encoding='utf-8', errors='replace'), stage)} (log: {_in(project, log)})")
+        raise BookError(
+            f"{first_fault(log.read_text(encoding='utf-8', errors='replace'), stage)} (log: {_in(project, log)})"
+        )
     return html
 
 

@@ -22,7 +22,12 @@ class BuildErrors(RuntimeError):
 
 
 def build(
-    project: Project, given: dict[str, Any], jobs: int = 2, timeout: float = TIMEOUT, pages: bool = True, force: bool = False
+    project: Project,
+    given: dict[str, Any],
+    jobs: int = 2,
+    timeout: float = TIMEOUT,
+    pages: bool = True,
+    force: bool = False,
 ) -> None:
     """Bring every chapter up to date with the parameters `given`, then the pages.
 

@@ -13,7 +13,13 @@ import yaml
 from experiments.records.project import Project, ProjectError
 
 FREE = {"sphinx/config", "sphinx/extra_extensions", "sphinx/local_extensions", "parse/myst_substitutions"}
-UNLISTED = {"bibtex_bibfiles", "project", "parse/myst_substitutions", "latex/latex_documents", "launch_buttons/colab_url"}
+UNLISTED = {
+    "bibtex_bibfiles",
+    "project",
+    "parse/myst_substitutions",
+    "latex/latex_documents",
+    "launch_buttons/colab_url",
+}
 
 
 def known() -> dict[str, Any]:
@@ -29,7 +35,9 @@ def faults(given: dict[str, Any]) -> list[str]:
     wrong = list(_unknown(given, known(), ""))
     execution = (given.get("execute") or {}).get("execute_notebooks")
     if execution != "off":
-        wrong.append(f'execute/execute_notebooks must be "off", not {execution!r}: only promoted notebooks enter the book')
+        wrong.append(
+            f'execute/execute_notebooks must be "off", not {execution!r}: only promoted notebooks enter the book'
+        )
     return wrong
 
 

@@ -27,7 +27,12 @@ def save_figure(figure: Any, path: Path, stamped: bool, alt: str) -> bytes:
         stamp(figure)
     buffer = io.BytesIO()
     figure.savefig(
-        buffer, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": alt, "Software": None}
+        buffer,
+        format="png",
+        dpi=DPI,
+        facecolor="white",
+        bbox_inches="tight",
+        metadata={"Description": alt, "Software": None},
     )
     pyplot.close(figure)
     with atomic_write(path) as handle:
@@ -102,7 +107,7 @@ def table_markdown(texts: Any, index: bool) -> str:
 
 
 def show(data: dict[str, Any], metadata: dict[str, Any], marks: dict[str, Any] | None = None) -> None:
-    """Display `data` (MIME type to content) with `metadata` under the key that the book reads; silent outside Jupyter."""
+    """Display `data` (MIME type to content) with `metadata` where the book reads it; silent outside Jupyter."""
     try:
         from IPython import get_ipython
         from IPython.display import display

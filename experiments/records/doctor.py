@@ -48,7 +48,9 @@ def examine(project: Project, scale: str = "mini", model: str | None = None) -> 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info[:2] in ((3, 11), (3, 12))
-    return Finding(good, f"Python {version}", "install Python 3.11 or 3.12 and run `make clean-venv book PYTHON=python3.12`")
+    return Finding(
+        good, f"Python {version}", "install Python 3.11 or 3.12 and run `make clean-venv book PYTHON=python3.12`"
+    )
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -70,7 +72,9 @@ def _packages(project: Project) -> Iterator[Finding]:
     installed = {_normal(d.metadata["Name"]): d.version.partition("+")[0] for d in metadata.distributions()}
     wanted = {_normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in _required()}
     missing = sorted(wanted - installed.keys())
-    other = sorted(f"{n} {installed[n]} instead of {v}" for n, v in pinned.items() if n in installed and installed[n] != v)
+    other = sorted(
+        f"{n} {installed[n]} instead of {v}" for n, v in pinned.items() if n in installed and installed[n] != v
+    )
     update = "run `make book`, which installs what the lock file lists"
     if missing:
         yield Finding(False, f"not installed: {', '.join(missing)}", update)
@@ -102,7 +106,11 @@ def _memory() -> Finding:
 
 
 def _writing(project: Project) -> Iterator[Finding]:
-    for folder in (project.built, project.results, Path(os.environ.get("EXPERIMENTS_CACHE") or project.built / "cache")):
+    for folder in (
+        project.built,
+        project.results,
+        Path(os.environ.get("EXPERIMENTS_CACHE") or project.built / "cache"),
+    ):
         try:
             writable(folder)
         except StorageError as error:
@@ -113,7 +121,9 @@ def _writing(project: Project) -> Iterator[Finding]:
 
 
 def _git() -> Finding:
-    return Finding(shutil.which("git") is not None, "git", "install git; without it records name no commit", needed=False)
+    return Finding(
+        shutil.which("git") is not None, "git", "install git; without it records name no commit", needed=False
+    )
 
 
 def _full_packages() -> Iterator[Finding]:
@@ -127,7 +137,9 @@ def _accelerator() -> Finding:
 
     good = torch.cuda.is_available()
     what = torch.cuda.get_device_name() if good else "no accelerator"
-    return Finding(good, what, "full scale runs on the processor too, but takes hours; use a machine with a GPU", needed=False)
+    return Finding(
+        good, what, "full scale runs on the processor too, but takes hours; use a machine with a GPU", needed=False
+    )
 
 
 def _token() -> Finding:

@@ -1,8 +1,10 @@
 """papermill's engine with one check before the kernel starts: the parameters.
 
 Installed as a papermill plug-in (`pyproject.toml`, group `papermill.engine`), it takes the place of the default engine,
-so that `papermill book/01-conditioning.ipynb out.ipynb -p scael smoke` ends at once, with one line, instead of a warning
-and a run with other parameters than those asked for. Notebooks that do not use `experiments` pass unchanged.
+so that `papermill book/01-conditioning.ipynb out.ipynb -p scael smoke` ends at once, with one line, instead of a
+warning and a run with other parameters than those asked for. Notebooks that do not use `experiments` pass unchanged.
+
+papermill imports this module while it is itself being imported; import `papermill` first to import this one by hand.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class CheckingEngine(NBClientEngine):
 
 
 def check(nb: Any) -> None:
-    """Raise `ParameterError` if `nb` declares parameters that are no literals, or holds injected ones it cannot take."""
+    """Raise `ParameterError` if parameters of `nb` are no literals, or if it holds injected ones it cannot take."""
     if not any("experiments.records" in cell.source for cell in nb.cells if cell.cell_type == "code"):
         return
     declared = {name: value for cell in _tagged(nb, "parameters") for name, value in _read(cell).items()}

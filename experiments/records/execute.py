@@ -45,7 +45,12 @@ def environment(project: Project, folder: Path, given: dict[str, Any], one_threa
 
 
 def execute(
-    project: Project, chapter: Chapter, given: dict[str, Any], target: Path, timeout: float = TIMEOUT, one_thread: bool = True
+    project: Project,
+    chapter: Chapter,
+    given: dict[str, Any],
+    target: Path,
+    timeout: float = TIMEOUT,
+    one_thread: bool = True,
 ) -> None:
     """Execute `chapter` with the parameters `given` and promote its result to the folder `target`.
 
@@ -118,7 +123,7 @@ def kill_tree(pid: int) -> None:
 
 
 def _failure(project: Project, chapter: Chapter, folder: Path, wrong: list[str], said: str) -> Exception:
-    """The error to raise for a result that the gate refused, with the executed copy put where the reader can open it."""
+    """The error for a result that the gate refused; the executed copy goes where the reader can open it."""
     lines = [*wrong, *said.strip().splitlines()]
     storage = [line for line in lines if any(word in line for word in DISK)]
     if storage:

@@ -68,7 +68,9 @@ def _texts(source: str) -> Iterable[str]:
         tree = ast.parse(source)
     except SyntaxError:
         return []
-    constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    constants = [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     return [part for text in constants for part in (text, Path(text).name if len(text) < 200 else text)]
 
 

@@ -36,7 +36,9 @@ def literals(source: str) -> dict[str, Any]:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 continue
             line = ast.unparse(node).splitlines()[0]
-            raise ParameterError(f"the parameters cell may only assign literals to names; move `{line}` to another cell")
+            raise ParameterError(
+                f"the parameters cell may only assign literals to names; move `{line}` to another cell"
+            )
         try:
             values[name] = ast.literal_eval(value)
         except ValueError:
@@ -62,7 +64,7 @@ def injected(sources: Sequence[str]) -> dict[str, Any]:
 
 
 def declared(sources: Sequence[str]) -> dict[str, Any]:
-    """What the chapter's own parameters cell assigns: the cell before papermill's; nothing where papermill added none."""
+    """What the chapter's own parameters cell, which stands before papermill's, assigns; nothing without papermill's."""
     number = _injected_cell(sources)
     return literals(sources[number - 1]) if number else {}
 

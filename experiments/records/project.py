@@ -31,7 +31,9 @@ class Chapter:
         except (OSError, json.JSONDecodeError) as error:
             raise ProjectError(f"book/{self.source.name} cannot be read as a notebook: {error}") from None
         if any(cell.get("outputs") for cell in content["cells"]):
-            raise ProjectError(f"book/{self.source.name} stores outputs; clear them, for the book shows only executed copies")
+            raise ProjectError(
+                f"book/{self.source.name} stores outputs; clear them, for the book shows only executed copies"
+            )
         return content
 
     def code(self) -> list[str]:
@@ -90,7 +92,9 @@ class Project:
         """The notebooks of `_toc.yml`, in its order. Raises `ProjectError` for an entry without a file."""
         absent = self.absent()
         if absent:
-            raise ProjectError(f"_toc.yml lists {absent[0]}, and there is no such page; add the file or take out the line")
+            raise ProjectError(
+                f"_toc.yml lists {absent[0]}, and there is no such page; add the file or take out the line"
+            )
         return self.present()
 
     def present(self) -> list[Chapter]:
@@ -100,7 +104,11 @@ class Project:
 
     def absent(self) -> list[str]:
         """Entries of `_toc.yml` without a file."""
-        return [name for name in pages(self.toc()) if not any((self.root / (name + end)).is_file() for end in ("", ".ipynb", ".md"))]
+        return [
+            name
+            for name in pages(self.toc())
+            if not any((self.root / (name + end)).is_file() for end in ("", ".ipynb", ".md"))
+        ]
 
     def chapter(self, name: str) -> Chapter:
         """The chapter called `name`, or by its number alone. Raises `ProjectError` with those that exist."""
@@ -124,4 +132,6 @@ def pages(entry: Any) -> list[str]:
     if not isinstance(entry, dict):
         return []
     own = [entry[key] for key in ("root", "file") if key in entry]
-    return own + [page for key in ("parts", "chapters", "sections", "entries", "subtrees") for page in pages(entry.get(key))]
+    return own + [
+        page for key in ("parts", "chapters", "sections", "entries", "subtrees") for page in pages(entry.get(key))
+    ]

@@ -53,7 +53,9 @@ def _unexecuted(code: list[dict[str, Any]]) -> list[str]:
         count = cell["execution_count"]
         answered = "shell.execute_reply" in cell["metadata"].get("execution", {})
         if count is None or not answered:
-            return [f"code cell {number} of {len(code)} did not run to its end (the kernel died, or was stopped, there)"]
+            return [
+                f"code cell {number} of {len(code)} did not run to its end (the kernel died, or was stopped, there)"
+            ]
         if count != number:
             return [f"code cell {number} ran as number {count}; the cells must run once each, in order"]
     return []
@@ -71,7 +73,7 @@ def _record_faults(folder: Path, name: str, source: dict[str, Any]) -> list[str]
     try:
         left = record.read(folder)
     except FileNotFoundError:
-        return ["it left no record; its last code cell must call run.close()"]
+        return ["it left no record; the chapter must call run.close()"]
     except record.RecordError as error:
         return [str(error).replace(str(folder) + "/", "")]
     if left["name"] != name:

@@ -43,7 +43,7 @@ class Run:
         self.scale: str = self.parameters.get("scale", "mini")
         self.seed: int = self.parameters.get("seed", 0)
         self.dtype = "float32"
-        self.started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self.started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.folder = Path(os.environ.get("EXPERIMENTS_OUT") or Path("_build", "out", record.slug(name)))
         self.n: int | None = None
         self.models: dict[str, dict[str, Any]] = {}
@@ -122,7 +122,9 @@ class Run:
             {"image/png": {"alt": alt}},
         )
 
-    def table(self, frame: Any, name: str, caption: str, formats: dict[str, str] | None = None, index: bool = True) -> None:
+    def table(
+        self, frame: Any, name: str, caption: str, formats: dict[str, str] | None = None, index: bool = True
+    ) -> None:
         """Save a pandas frame as CSV beside the record and show it; a missing value reads "not measured".
 
         `formats` gives a format by column, such as {"FID": ".1f"}; the CSV keeps full precision.
@@ -187,7 +189,9 @@ class Run:
         """
         if claim not in CLAIMS:
             close = difflib.get_close_matches(claim, CLAIMS, n=1, cutoff=0.3)
-            raise KeyError(f"no claim {claim}; the nearest is {close[0] if close else 'C01'}, the last is {[*CLAIMS][-1]}")
+            raise KeyError(
+                f"no claim {claim}; the nearest is {close[0] if close else 'C01'}, the last is {[*CLAIMS][-1]}"
+            )
         if verdict not in VERDICTS:
             raise ValueError(f"{verdict!r} is no verdict; choose one of {', '.join(VERDICTS)}")
         _required(rule=rule)

@@ -20,7 +20,9 @@ class Line:
 
 def chapters(project: Project) -> list[Line]:
     """The state of every chapter: "recorded" (its result is committed and current), "built", "stale" or "missing"."""
-    absent = [Line(name.rpartition("/")[2], "missing", "listed in _toc.yml, and not there") for name in project.absent()]
+    absent = [
+        Line(name.rpartition("/")[2], "missing", "listed in _toc.yml, and not there") for name in project.absent()
+    ]
     return [_chapter(project, chapter) for chapter in project.present()] + absent
 
 
@@ -42,7 +44,9 @@ def _summary(folder: Any) -> str:
         left = record.read(folder)
     except (FileNotFoundError, record.RecordError):
         return "no record"
-    return f"{left['scale']}, {len(left['metrics'])} metrics, {len(left['claims'])} claims, {left['wall_seconds']:.0f} s"
+    return (
+        f"{left['scale']}, {len(left['metrics'])} metrics, {len(left['claims'])} claims, {left['wall_seconds']:.0f} s"
+    )
 
 
 def recipes(project: Project, rows: dict[str, Any]) -> list[Line]:
@@ -51,7 +55,10 @@ def recipes(project: Project, rows: dict[str, Any]) -> list[Line]:
     First what is missing, then what has not reached its expected scores, by the share of its budget already spent, then
     what an earlier version of the training code made, then what is done.
     """
-    return [line for _, line in sorted((_recipe(project, name, row) for name, row in rows.items()), key=lambda pair: pair[0])]
+    return [
+        line
+        for _, line in sorted((_recipe(project, name, row) for name, row in rows.items()), key=lambda pair: pair[0])
+    ]
 
 
 def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, str], Line]:
@@ -65,10 +72,10 @@ def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, st
         share = seen / budget if budget else 1.0
         return (1, share, name), Line(name, "under-trained", f"{'; '.join(missed)}; {spent}")
     if _other_code(row, left):
-        return (2, 0.0, name), Line(name, "stale", f"its training code changed since; {spent}")
+        return (2, 0.0, name), Line(name, "stale", f"its recipe or its code changed since; {spent}")
     return (3, 0.0, name), Line(name, "recorded", spent)
 
 
 def _other_code(row: Any, left: dict[str, Any]) -> bool:
-    """Whether what a row is made by (code, configuration, plan) is no longer that of its weights."""
-    return hasattr(row, "made") and left.get("code_sha256") != row.made()
+    """Whether the row, or the code that carries it out, is no longer that of its weights."""
+    return left.get("code_sha256") != row.made()

@@ -54,7 +54,8 @@ def _teller(name: str):
         if now - last > 1 or progress.step == plan.steps:
             last = now
             share = progress.images / plan.images
-            line = f"{name}: {progress.images:,} images ({share:.0%}), loss {progress.loss:.3f}, {duration(progress.seconds)}"
+            state = f"{progress.images:,} images ({share:.0%}), loss {progress.loss:.3f}, {duration(progress.seconds)}"
+            line = f"{name}: {state}"
             sys.stdout.write("\r\x1b[K" + line + ("\n" if progress.step == plan.steps else ""))
             sys.stdout.flush()
 

@@ -67,12 +67,17 @@ def test_smoke_and_stale_results_are_not_recorded(tree):
 
 
 def test_the_first_fault_of_a_log_is_told_with_its_page():
-    log = "building\n\x1b[91m/tmp/s/source/book/a.md:3: WARNING: image file not readable: b.png [image]\x1b[39;49;00m\nmore"
+    line = "/tmp/s/source/book/a.md:3: WARNING: image file not readable: b.png [image]"
+    log = f"building\n\x1b[91m{line}\x1b[39;49;00m\nmore"
     assert first_fault(log, Path("/tmp/s")) == "book/a.md:3: image file not readable: b.png [image]"
 
 
 def test_a_misspelt_setting_of_the_page_builder_stops_the_build(done):
-    done.edit("_config.yml", "only_build_toc_files: true", "only_build_toc_files: true\nsphinx:\n  config:\n    html_static_pth: []")
+    done.edit(
+        "_config.yml",
+        "only_build_toc_files: true",
+        "only_build_toc_files: true\nsphinx:\n  config:\n    html_static_pth: []",
+    )
     broken = done.command("build")
     assert broken.returncode == 1
     assert "unknown config value 'html_static_pth'" in broken.stderr

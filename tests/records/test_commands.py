@@ -9,17 +9,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.records import bench, train
+from experiments.records import bench, status, train
 from experiments.records.progress import duration
 from experiments.records.project import Project
 
-ROWS = {name: SimpleNamespace(trainer="") for name in ("first", "second", "third")}
+ROWS = {name: SimpleNamespace(made=lambda: "today's") for name in ("first", "second", "third")}
 
 
-def trained(root, name, score):
+def trained(root, name, score, code="today's"):
     folder = root / "weights" / name
     folder.mkdir(parents=True)
-    record = {"images_seen": 1, "images_budget": 1, "expected": {"psnr": 30}, "scores": {"psnr": {"value": score}}}
+    record = {
+        "images_seen": 1,
+        "images_budget": 1,
+        "code_sha256": code,
+        "expected": {"psnr": 30},
+        "scores": {"psnr": {"value": score}},
+    }
     (folder / "training.json").write_text(json.dumps(record))
 
 
@@ -27,6 +33,9 @@ def test_what_lacks_training_is_trained_in_the_order_in_which_rows_build_on_each
     trained(tmp_path, "first", 29)
     trained(tmp_path, "second", 31)
     assert train.unfinished(Project(tmp_path), ROWS) == ["first", "third"]
+    trained(tmp_path, "third", 31, code="yesterday's")
+    states = {line.name: line.state for line in status.recipes(Project(tmp_path), ROWS)}
+    assert states == {"first": "under-trained", "third": "stale", "second": "recorded"}
 
 
 def test_one_row_that_cannot_be_finished_does_not_keep_the_others_from_training(monkeypatch, capsys):
@@ -73,6 +82,8 @@ def test_benchmarks_are_printed_as_ratios_and_one_that_cannot_run_is_said_not_to
     assert bench.run(Project(), "nothing") == 2
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4 s"), (42.4, "42 s"), (185, "3 min 05 s"), (119.6, "2 min 00 s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.44, "0.4 s"), (42.4, "42 s"), (185, "3 min 05 s"), (119.6, "2 min 00 s")]
+)
 def test_durations_read_as_a_person_says_them(seconds, text):
     assert duration(seconds) == text

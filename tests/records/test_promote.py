@@ -12,7 +12,13 @@ from experiments.records import promote
 def cell(source, count=None, outputs=(), answered=True, **metadata):
     if count and answered:
         metadata["execution"] = {"shell.execute_reply": "2026-01-01T00:00:00Z"}
-    return {"cell_type": "code", "metadata": metadata, "source": source, "execution_count": count, "outputs": list(outputs)}
+    return {
+        "cell_type": "code",
+        "metadata": metadata,
+        "source": source,
+        "execution_count": count,
+        "outputs": list(outputs),
+    }
 
 
 ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "\x1b[31mno such scene\x1b[0m\nmore", "traceback": []}
@@ -50,7 +56,9 @@ def test_papermills_word_is_not_taken_for_it(tmp_path):
 
 
 def test_a_result_of_another_source_is_refused(tmp_path):
-    assert judge(tmp_path, cell("a = 1", 1), source=[cell("a = 2")]) == ["it was executed from another version of the notebook"]
+    assert judge(tmp_path, cell("a = 1", 1), source=[cell("a = 2")]) == [
+        "it was executed from another version of the notebook"
+    ]
 
 
 def test_a_file_cut_short_or_missing_is_refused(tmp_path):

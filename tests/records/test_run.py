@@ -37,7 +37,9 @@ def filled(scale="mini"):
     run = Run("a-chapter", scale=scale, seed=4)
     run.metric("accuracy/x", numpy.float32(0.5), low=0.25, high=0.75, n=12, unit="share", seeds=[0, 1], interval="95%")
     run.figure(drawing(), "a line", caption="A line.", alt="A rising line")
-    run.table(pandas.DataFrame({"FID": [1.25, None]}, index=["a", "b|c"]), "scores", caption="Scores.", formats={"FID": ".1f"})
+    run.table(
+        pandas.DataFrame({"FID": [1.25, None]}, index=["a", "b|c"]), "scores", caption="Scores.", formats={"FID": ".1f"}
+    )
     run.claim("C04", rule="above 0.2", verdict="holds", metric="accuracy/x", figure="a line")
     return run
 
@@ -160,11 +162,20 @@ def test_a_shipped_model_brings_its_hash_and_training(out, tmp_path, monkeypatch
     run.close()
     mini, released = record.read(out)["models"]
     assert mini["images_seen"] == 7 and mini["undertrained"] is False and len(mini["sha256"]) == 64
-    assert released == {"name": "org/released", "revision": "abc", "sha256": None, "undertrained": None, "images_seen": None}
+    assert released == {
+        "name": "org/released",
+        "revision": "abc",
+        "sha256": None,
+        "undertrained": None,
+        "images_seen": None,
+    }
 
 
 def test_under_trained_means_a_missed_bar_in_the_metrics_own_direction():
     from experiments.records.weights import missed
 
-    left = {"expected": {"psnr": 30, "fid": 9, "accuracy": 0.6}, "scores": {"psnr": {"value": 29}, "fid": {"value": 12}}}
+    left = {
+        "expected": {"psnr": 30, "fid": 9, "accuracy": 0.6},
+        "scores": {"psnr": {"value": 29}, "fid": {"value": 12}},
+    }
     assert missed(left) == ["psnr 29 < 30", "fid 12 > 9", "accuracy not measured"]
