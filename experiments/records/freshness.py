@@ -13,7 +13,7 @@ from experiments.records import environment
 from experiments.records.project import Chapter, Project
 
 NAME = "inputs.json"
-CATALOGUES = ("experiments.models", "experiments.training")  # these name every model, so a name there is not a use
+CATALOGUES = ("experiments.models.recipes", "experiments.models.cards")  # they name every model, so a name there is no use
 
 WORDS = {
     "notebook": "the notebook changed",
