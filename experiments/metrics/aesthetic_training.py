@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from scipy.stats import spearmanr
 
-from experiments.artefacts import atomic_folder, file_hash, fingerprint, source_hash, write_json
+from experiments.artefacts import atomic_folder, file_hash, write_json
 from experiments.data.dataset import images as renders
 from experiments.metrics.aesthetic import DEGRADATIONS, FOLDER, Linear, degrade, train_aesthetic
 from experiments.metrics.clip_score import FOLDER as CLIP_FOLDER
@@ -26,11 +26,12 @@ EXPECTED = {"rank correlation": 0.6}  # a corner of a render, enlarged, hides wh
 
 def train(recipe: Recipe, journal: Journal) -> Path:
     """Carry out the proxy's row; there are no steps for the journal to follow."""
-    train_proxy(pictures=recipe.images, seed=recipe.seed)
+    train_proxy(pictures=recipe.images, seed=recipe.seed, made=recipe.made())
     return FOLDER
 
 
-def train_proxy(clip_folder: Path = CLIP_FOLDER, folder: Path = FOLDER, pictures: int = 4000, seed: int = 0) -> dict:
+def train_proxy(clip_folder: Path = CLIP_FOLDER, folder: Path = FOLDER, pictures: int = 4000, seed: int = 0,
+                made: str | None = None) -> dict:
     """Train the proxy for one CLIP, save it with its record in `folder` and return the record. Half a minute.
 
     The penalty is chosen on validation renders, the rank correlation reported is on test renders.
@@ -41,7 +42,6 @@ def train_proxy(clip_folder: Path = CLIP_FOLDER, folder: Path = FOLDER, pictures
     penalty = max(PENALTIES, key=lambda p: _agreement(train_aesthetic(*train, p), *tune))
     predictor = train_aesthetic(*train, penalty)
     scores = {"rank correlation": agreement(predictor, *test)._asdict()}
-    code = source_hash("experiments.metrics.aesthetic")
     record = {
         "recipe": "aesthetic-proxy", "mirrors": "LAION-Aesthetics: a linear predictor on CLIP embeddings",
         "objective": f"ridge regression, penalty {penalty:g}, on renders degraded by " + ", ".join(DEGRADATIONS),
@@ -49,7 +49,7 @@ def train_proxy(clip_folder: Path = CLIP_FOLDER, folder: Path = FOLDER, pictures
         "seconds_spent": round(time.monotonic() - start, 1), "device": "cpu", "dtype": "float64", "seed": seed,
         "clip_sha256": file_hash(clip_folder), "curve": [], "expected": EXPECTED, "scores": scores,
         "evaluations": [[pictures, {k: v["value"] for k, v in scores.items()}]],
-        "code_sha256": code, "data_sha256": fingerprint(source_hash("experiments.data.render"), pictures, seed),
+        "code_sha256": made,
         "versions": {name: version(name) for name in ("torch", "numpy")},
     }
     with atomic_folder(folder) as scratch:

@@ -105,6 +105,7 @@ _LOOP, _RENDER, _CAPTIONS = "experiments.training.loop", "experiments.data.rende
 _BY_AUTOENCODER = (_LOOP, _RENDER, "experiments.training.autoencoder")
 _BY_CLIP = (_LOOP, _RENDER, _CAPTIONS, "experiments.training.clip", "experiments.models.tokenizers")
 _BY_CHECKER = (_LOOP, "experiments.metrics.checker_loss", "experiments.metrics.checker_data")
+_BY_PROXY = (_RENDER, "experiments.metrics.aesthetic")
 _BY_DENOISER = (_LOOP, _RENDER, _CAPTIONS, "experiments.training.objective")
 
 _ROWS = (
@@ -167,6 +168,18 @@ _ROWS = (
         batch=64,
         rate=2e-3,
         made_by=_BY_CHECKER,
+    ),
+    Recipe(
+        "aesthetic-proxy",
+        "experiments.metrics.aesthetic_training:train",
+        mirrors="LAION's linear aesthetic predictor on CLIP ViT-L/14 embeddings; a proxy, judged on spoiled renders",
+        objective="ridge regression on embeddings",
+        images=4_000,
+        batch=4_000,
+        rate=0.0,
+        made_by=_BY_PROXY,
+        needs=("clip-eval",),
+        expected={"rank correlation": 0.6},
     ),
     Recipe(
         "mini-sd1.5",
