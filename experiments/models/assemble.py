@@ -15,7 +15,16 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 from experiments.models.recipes import LENGTH, Recipe
 from experiments.models.zoo import WEIGHTS
@@ -54,17 +63,31 @@ def _stable_diffusion(recipe: Recipe, weights: Path) -> StableDiffusionPipeline:
 
 
 def _stable_diffusion_3(recipe: Recipe, weights: Path) -> StableDiffusion3Pipeline:
+    vae = _autoencoder(weights)
+    vae.register_to_config(shift_factor=0.0)  # the pipeline adds it to the code and cannot do without one
+    encoder, tokenizer = silent_t5(recipe.config["denoiser"]["joint_attention_dim"])
     return StableDiffusion3Pipeline(
-        vae=_autoencoder(weights),
+        vae=vae,
         text_encoder=CLIPTextModelWithProjection.from_pretrained(weights / "clip" / PROJECTED, dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(weights / "clip"),
         text_encoder_2=CLIPTextModelWithProjection.from_pretrained(weights / "clip-wide" / PROJECTED, dtype=torch.float32),
         tokenizer_2=CLIPTokenizer.from_pretrained(weights / "clip-wide"),
-        text_encoder_3=None,
-        tokenizer_3=None,
+        text_encoder_3=encoder,
+        tokenizer_3=tokenizer,
         transformer=SD3Transformer2DModel(**recipe.config["denoiser"]),
         scheduler=FlowMatchEulerDiscreteScheduler(**recipe.config["scheduler"]),
     )
+
+
+def silent_t5(width: int) -> tuple[T5EncoderModel, T5TokenizerFast]:
+    """A T5 without layers whose states [B,L,width] are zeros, which is what the pipeline takes where T5 is left out.
+
+    With None in its place plain `DiffusionPipeline.from_pretrained` refuses the folder.
+    """
+    tokenizer = T5TokenizerFast(vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)], extra_ids=0)
+    encoder = T5EncoderModel(T5Config(vocab_size=len(tokenizer), d_model=width, d_kv=1, d_ff=1, num_layers=0, num_heads=1))
+    torch.nn.init.zeros_(encoder.encoder.final_layer_norm.weight)
+    return encoder.eval(), tokenizer
 
 
 def _autoencoder(weights: Path) -> AutoencoderKL:

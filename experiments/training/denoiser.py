@@ -25,7 +25,7 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     pipe = assemble_seeded(recipe, weights)
     tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
     codes = corpus.codes(pipe.vae, weights / "autoencoder", "train", scenes)
-    for part in ("text_encoder", "text_encoder_2", "vae", denoiser_name(pipe)):
+    for part in ("text_encoder", "text_encoder_2", "text_encoder_3", "vae", denoiser_name(pipe)):
         if getattr(pipe, part, None) is not None:
             getattr(pipe, part).to(journal.device)
     model = denoiser(pipe)

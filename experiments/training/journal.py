@@ -126,18 +126,34 @@ def save_half(thing: Any, folder: Path, shared: dict[str, str]) -> None:
     thing.save_config(folder)
     for name, part in thing.components.items():
         if name in shared:
-            os.symlink(os.path.join("..", shared[name]), folder / name)
+            _share(part, folder / name, folder.parent / shared[name])
         elif isinstance(part, torch.nn.Module):
             _save_module(part, folder / name)
         elif part is not None and hasattr(part, "save_pretrained"):
             part.save_pretrained(folder / name)
 
 
+def _share(part: torch.nn.Module, place: Path, source: Path) -> None:
+    """A link from `place` to the folder `source`; an autoencoder keeps a config of its own, as each pipeline class reads it
+    differently, and links to the weights alone."""
+    if not hasattr(part, "save_config"):
+        os.symlink(os.path.relpath(source, place.parent), place)
+        return
+    part.save_config(place)
+    _tidy(place / "config.json")
+    for file in source.glob("*.safetensors"):
+        os.symlink(os.path.relpath(file, place), place / file.name)
+
+
 def _save_module(module: torch.nn.Module, folder: Path) -> None:
     dtype = next(module.parameters()).dtype
     module.half().save_pretrained(folder)
     module.to(dtype)
-    config = folder / "config.json"
+    _tidy(folder / "config.json")
+
+
+def _tidy(config: Path) -> None:
+    """Leave out where the part was loaded from; and name float32, as transformers would compute in the format of the file."""
     content = json.loads(config.read_text(encoding="utf-8"))
-    if "dtype" in content:  # transformers would compute in the format of the file
-        write_json(config, content | {"dtype": "float32"})
+    content.pop("_name_or_path", None)
+    write_json(config, content | ({"dtype": "float32"} if "dtype" in content else {}))
