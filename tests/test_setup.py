@@ -16,6 +16,7 @@ import yaml
 
 from experiments.artefacts import ROOT
 from experiments.records.doctor import pins
+from experiments.records.project import Project
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = pins(ROOT / "constraints.txt")
@@ -70,17 +71,23 @@ def test_what_the_code_imports_is_asked_for():
         "torch-fidelity",
         "pycocotools",
     }
-    for file in (ROOT / "experiments").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                modules = [node.module]
-            for module in (
-                {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"experiments", "evidence"}
-            ):
-                assert normal(names.get(module, module)) in asked, (
-                    f"{file.name} imports {module}, which pyproject.toml does not ask for"
-                )
+    sources = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "experiments").rglob("*.py")}
+    sources |= {chapter.source.name: "\n".join(chapter.code()) for chapter in Project().present()}
+    for name, source in sources.items():
+        for module in imported(source) - set(sys.stdlib_module_names) - {"experiments"}:
+            package = normal(names.get(module, module))
+            assert package in asked, f"{name} imports {module}, which pyproject.toml does not ask for"
+
+
+def imported(source: str) -> set[str]:
+    """Names of the packages that Python text imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return {name.split(".")[0] for name in found}
 
 
 def test_the_conda_environment_agrees_with_the_lock():
