@@ -13,6 +13,7 @@ AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 WIDE, PHONE = (1280, 900), (390, 844)
+PATIENCE = 120  # seconds: a long page on a busy machine
 TYPESET = "return !window.MathJax || !!(MathJax.startup && MathJax.startup.promise)"
 
 
@@ -40,7 +41,7 @@ class Page:
     def script(self, text: str, *given: Any) -> Any:
         return self.driver.execute_script(text, *given)
 
-    def wait(self, condition: str, seconds: float = 20) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
         WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda driver: driver.execute_script(condition))
@@ -77,6 +78,8 @@ def chromium() -> Iterator[Page]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(PATIENCE)
+    driver.set_page_load_timeout(PATIENCE)
     try:
         yield Page(driver)
     finally:

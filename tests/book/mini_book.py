@@ -196,3 +196,9 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
         "--keep-going",
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What a build says was wrong: its warnings and errors, or its last line if it failed without any."""
+    said = (done.stdout + done.stderr).splitlines()
+    return [line for line in said if "WARNING" in line or "ERROR" in line] or (said[-1:] if done.returncode else [])

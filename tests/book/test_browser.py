@@ -1,6 +1,11 @@
-"""The built pages in a browser, opened from disk: quiet, self-contained, fit for a phone, searchable, accessible."""
+"""The built pages in a browser, opened from disk: quiet, self-contained, fit for a phone, searchable, accessible.
 
+`BOOK_SITE=_build/html pytest tests/book/test_browser.py` asks the same of a book that was built already.
+"""
+
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,22 +17,29 @@ pytestmark = pytest.mark.skipif(
     reason="needs chromium and chromedriver (Debian: chromium-driver)",
 )
 
-PAGES = ("01-conditioning", "claims", "errata", "status", "data", "notation", "references", "intro")
+BUILT = Path(os.environ["BOOK_SITE"]).resolve() if "BOOK_SITE" in os.environ else None
+SAMPLE = ("01-conditioning", "claims", "errata", "status", "data", "notation", "references", "intro")
+PAGES = sorted(path.stem for path in BUILT.glob("book/*.html")) if BUILT else SAMPLE
 LOOKS = [(browser.WIDE, "light"), (browser.PHONE, "dark")]
 
 
 @pytest.fixture(scope="module")
-def page(site):
+def book(request):
+    return BUILT or request.getfixturevalue("site")
+
+
+@pytest.fixture(scope="module")
+def page(book):
     with browser.chromium() as opened:
-        opened.driver.get((site / "index.html").as_uri())
+        opened.driver.get((book / "index.html").as_uri())
         opened.complaints(), opened.elsewhere()
         yield opened
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_quiet_self_contained_and_fits(site, page, name):
+def test_a_page_is_quiet_self_contained_and_fits(book, page, name):
     for size, theme in LOOKS:
-        page.open(site / "book" / f"{name}.html", size, theme)
+        page.open(book / "book" / f"{name}.html", size, theme)
         assert page.complaints() == []
         assert page.elsewhere() == []
         assert page.script("return document.documentElement.dataset.theme") == theme
@@ -53,19 +65,19 @@ def outside(page):
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("size", "theme"), LOOKS)
-def test_axe_finds_nothing_serious(site, page, name, size, theme):
-    page.open(site / "book" / f"{name}.html", size, theme)
+def test_axe_finds_nothing_serious(book, page, name, size, theme):
+    page.open(book / "book" / f"{name}.html", size, theme)
     assert page.violations() == []
 
 
-def test_the_first_visit_is_quiet(site, page):
+def test_the_first_visit_is_quiet(book, page):
     page.script("localStorage.clear()")
-    page.driver.get((site / "book" / "intro.html").as_uri())
+    page.driver.get((book / "book" / "intro.html").as_uri())
     assert page.complaints() == []
 
 
-def test_formulas_are_set(site, page):
-    page.open(site / "book" / "errata.html")
+def test_formulas_are_set(book, page):
+    page.open(book / "book" / "errata.html")
     assert page.script("return document.querySelectorAll('mjx-container svg').length") > 20
     assert "\\frac" not in page.script("return document.querySelector('article').innerText")
 
@@ -78,8 +90,8 @@ def test_a_wide_formula_scrolls_inside_itself_and_can_be_reached_by_keyboard(sit
     assert wide == [True, 0]
 
 
-def test_a_figure_stays_on_white_in_the_dark(site, page):
-    page.open(site / "book" / "01-conditioning.html", theme="dark")
+def test_a_figure_stays_on_white_in_the_dark(book, page):
+    page.open(book / "book" / "01-conditioning.html", theme="dark")
     style = page.script(
         "const s = getComputedStyle(document.querySelector('figure img'));"
         "return [s.backgroundColor, s.filter, s.paddingLeft]"
@@ -88,8 +100,8 @@ def test_a_figure_stays_on_white_in_the_dark(site, page):
     assert float(style[2].removesuffix("px")) >= 8
 
 
-def test_search_finds_a_page_from_disk(site, page):
-    page.open(site / "search.html", query="?q=ControlNet")
+def test_search_finds_a_page_from_disk(book, page):
+    page.open(book / "search.html", query="?q=ControlNet")
     page.wait("return document.querySelectorAll('#search-results li a').length > 0")
     assert any(
         "claims.html" in link
@@ -98,13 +110,13 @@ def test_search_finds_a_page_from_disk(site, page):
     assert page.complaints() == [] and page.elsewhere() == []
 
 
-def test_the_record_opens_with_one_click(site, page):
-    page.open(site / "book" / "01-conditioning.html")
+def test_the_record_opens_with_one_click(book, page):
+    page.open(book / "book" / "01-conditioning.html")
     page.script("document.querySelector('figure a.evidence-record').click()")
     page.wait("return document.body.innerText.includes('peak_memory_mib')")
 
 
-def test_badges_are_told_apart_without_colour(site, page):
-    page.open(site / "book" / "claims.html")
+def test_badges_are_told_apart_without_colour(book, page):
+    page.open(book / "book" / "claims.html")
     texts = page.script("return [...document.querySelectorAll('.evidence-badge')].map(b => b.innerText)")
     assert all(re.search(r"[a-z]", text) for text in texts) and len(set(texts)) >= 3

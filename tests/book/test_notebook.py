@@ -32,6 +32,17 @@ def test_hidden_source_stays_hidden():
     assert read(made).cells[1].metadata.tags == ["hide-input"]
 
 
+def test_only_long_code_that_shows_something_is_folded():
+    made = mini_book.notebook()
+    made.cells[1].source = "\n".join(f"line({k})" for k in range(notebook.LONG + 1))
+    assert read(made).cells[1].metadata.tags == [notebook.FOLDED]
+    made.cells[1].metadata["tags"] = [notebook.OPEN]
+    assert read(made).cells[1].metadata.tags == [notebook.OPEN]
+    made.cells[1].metadata["tags"] = []
+    made.cells[1].outputs = made.cells[1].outputs[-1:]  # a sentence alone is no figure
+    assert read(made).cells[1].metadata.tags == []
+
+
 def test_an_output_without_a_record_is_left_alone():
     made = mini_book.notebook()
     for output in made.cells[1].outputs:

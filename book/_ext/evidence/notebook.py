@@ -2,6 +2,7 @@
 
 An output that names a figure or a table of a record becomes this extension's directive, and Markdown that a cell wrote
 becomes Markdown of the page, so that formulas and citations work in it. Every other output stays as Jupyter shows it.
+Long code that only draws a figure or prints a table is folded; the tag `show-input` keeps it open.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import nbformat
 FORMATS = {".ipynb": ["evidence.notebook.read", {}, False]}
 UNSHOWN = "# the outputs of the cell above"  # MyST-NB drops a cell without source, and its outputs with it
 HIDDEN = "remove-input"
+FOLDED, OPEN = "hide-input", "show-input"
+LONG = 10  # lines
+FENCE = "`" * 5
 
 
 def read(text: str) -> nbformat.NotebookNode:
@@ -35,7 +39,7 @@ def _parts(cell: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
     if not any(written):
         yield cell
         return
-    piece = _piece(cell, cell.source, [])
+    piece = _fold(_piece(cell, cell.source, []), written)
     for output, markdown in zip(cell.outputs, written, strict=True):
         if markdown is None:
             piece.outputs.append(output)
@@ -55,6 +59,15 @@ def _piece(cell: nbformat.NotebookNode, source: str, outputs: list[Any]) -> nbfo
     return nbformat.v4.new_code_cell(source, metadata=metadata, outputs=outputs, execution_count=cell.execution_count)
 
 
+def _fold(piece: nbformat.NotebookNode, written: list[str | None]) -> nbformat.NotebookNode:
+    """`piece`, with its code folded if it is long and its cell shows a figure or a table of the record."""
+    shows = any(markdown and markdown.startswith(FENCE) for markdown in written)
+    tags = piece.metadata.get("tags", [])
+    if shows and len(piece.source.splitlines()) > LONG and not {OPEN, FOLDED, HIDDEN} & set(tags):
+        piece.metadata["tags"] = [*tags, FOLDED]
+    return piece
+
+
 def _markdown(output: nbformat.NotebookNode) -> str | None:
     """What stands on the page in place of `output`, or None where it stays as it is."""
     named = output.get("metadata", {}).get("experiments")
@@ -69,5 +82,4 @@ def _markdown(output: nbformat.NotebookNode) -> str | None:
 
 
 def _directive(directive: str, kind: str, record: str, name: str, body: str = "") -> str:
-    fence = "`" * 5
-    return f"{fence}{{{directive}}} {record}:{name}\n:name: {label(kind, record, name)}\n\n{body}\n{fence}"
+    return f"{FENCE}{{{directive}}} {record}:{name}\n:name: {label(kind, record, name)}\n\n{body}\n{FENCE}"
