@@ -147,3 +147,25 @@ def test_the_number_of_pictures_for_a_level_lies_on_the_curve():
     assert surrogate.images_for(4.0, sizes, values) == pytest.approx(100)
     assert surrogate.images_for(3.0, sizes, values) == pytest.approx(400 / 3)
     assert np.isnan(surrogate.images_for(9.0, sizes, values))
+
+
+# ---- the larger run -------------------------------------------------------------------------------------------------
+
+def test_a_larger_run_is_read_only_for_the_weights_that_it_was_made_with(tmp_path, monkeypatch):
+    from experiments.metrics import larger
+
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path))
+    monkeypatch.setattr(larger, "FOLDER", tmp_path)
+    monkeypatch.setattr(larger, "PART", 40)
+    monkeypatch.setattr(larger, "judges", lambda: None)
+    monkeypatch.setattr(larger, "key", lambda name, by, seed=0: "today")
+    monkeypatch.setattr(larger.zoo, "load", lambda name: None)
+    monkeypatch.setattr(larger.zoo, "shipped", lambda: ("mini-sd3",))
+    monkeypatch.setattr(larger, "draw", lambda pipeline, prompts, by, seed, **call: seen(len(prompts), seed=len(prompts)))
+
+    assert larger.recorded("mini-sd3", None) is None
+    made = larger.run("mini-sd3", 100)
+    kept = larger.recorded("mini-sd3", None)
+    assert kept.n == 100 and torch.allclose(kept.features, made.features, atol=2e-3)
+    monkeypatch.setattr(larger, "key", lambda name, by, seed=0: "other weights")
+    assert larger.recorded("mini-sd3", None) is None
