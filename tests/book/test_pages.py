@@ -20,9 +20,12 @@ NAME = re.compile(r"(SD(XL)? ?|Kandinsky |FLUX\.|InstaFlow-|v)\d+(\.\d+)?(-\w+)?
 
 
 def typed_results(text):
-    """Numbers with decimals or percents in prose, in paragraphs that neither cite a source nor ask a record."""
-    paragraphs = re.split(r"\n\s*\n", text)
-    bare = [p for p in paragraphs if "{cite" not in p and not re.search(r"\{(metric|number)\}", p)]
+    """Numbers with decimals or percents in prose.
+
+    Paragraphs that cite a source or ask a record may have them, and rules, which state their thresholds; 95% is a level.
+    """
+    paragraphs = re.split(r"\n\s*\n", text.replace("95%", ""))
+    bare = [p for p in paragraphs if not re.search(r"\{cite|\{(metric|number)\}|^\*\*Rule", p)]
     words = [re.sub(NAME, "", re.sub(SECTION, "", re.sub(NOT_PROSE, "", p))) for p in bare]
     return [match.group() for p in words for match in RESULT.finditer(p)]
 
