@@ -22,7 +22,7 @@ NAME = re.compile(r"(SD(XL)? ?|Kandinsky |FLUX\.|InstaFlow-|v)\d+(\.\d+)?(-\w+)?
 def typed_results(text):
     """Numbers with decimals or percents in prose.
 
-    Paragraphs that cite a source or ask a record may have them, and rules, which state their thresholds; 95% is a level.
+    Paragraphs that cite a source or ask a record may have them, and rules, for their thresholds; 95% is a level.
     """
     paragraphs = re.split(r"\n\s*\n", text.replace("95%", ""))
     bare = [p for p in paragraphs if not re.search(r"\{cite|\{(metric|number)\}|^\*\*Rule", p)]
@@ -55,7 +55,8 @@ def test_the_rule_on_typed_results_catches_them():
         "It is {metric}`a:b .2f`.",
         "$w = 1.5$ and `0.2`",
         "SD1.5, SD 2.0-base",
-        "## 9.1 A\n\nsection 9.2",
+        "## 9.1 A head\n\nsection 9.2",
+        "**Rule.** Above 0.5 by the 95% interval.",
     ],
 )
 def test_the_rule_on_typed_results_lets_pass(text):
