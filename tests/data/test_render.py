@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.data import bench
 from experiments.data import render as renderer
 from experiments.data.render import CAMERA, FIELD_OF_VIEW, LIGHT, PAINT, TARGET, render
 from experiments.data.scenes import COLOURS, FLOORS, MATERIALS, SHAPES, SIZES, Scene, Solid, sample_scene
@@ -346,3 +347,11 @@ def test_a_gpu_draws_the_same_pictures():
     here, there = render(scenes), render(scenes, device="cuda")
     assert ((here.image.int() - there.image.cpu().int()).abs() > 2).float().mean() < 1e-3
     assert (here.mask != there.mask.cpu()).float().mean() < 1e-3
+
+
+def test_the_bench_counts_renders_and_leaves_the_threads_alone():
+    threads = torch.get_num_threads()
+    rate = bench.renders(40)
+    assert torch.get_num_threads() == threads
+    assert 0 < rate.per_second <= 1.1 * rate.per_cpu_second
+    assert "40 scenes" in bench.line(rate) and "bar: 250" in bench.line(rate)
