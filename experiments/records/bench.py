@@ -35,26 +35,13 @@ def fid(project: Project) -> Ratio:
 
 def sampling(project: Project, count: int = 16) -> Ratio:
     """Pictures of 16 prompts by mini-sd3: one plain pipeline call per prompt against the zoo's batches."""
-    import torch
-
     from experiments.data.prompts import CATEGORIES, prompts
     from experiments.models import zoo
-    from experiments.sampling.generate import generate, generator
+    from experiments.sampling.bench import batched
 
-    pipeline = zoo.load("mini-sd3")
-    settings = zoo.defaults("mini-sd3")
-    wanted = prompts("tune", CATEGORIES[0], count)
-    pipeline(prompt=wanted[0].text, output_type="pt", **settings)  # warm-up
-    one_by_one, plain = [], -time.perf_counter()
-    for prompt in wanted:
-        drawn = pipeline(prompt=prompt.text, generator=generator(prompt.id, 0), output_type="pt", **settings).images
-        one_by_one.append((drawn[0].float().clamp(0, 1) * 255).round())
-    plain += time.perf_counter()
-    ours = -time.perf_counter()
-    batched = generate(pipeline, wanted, **settings)
-    ours += time.perf_counter()
-    apart = (torch.stack(one_by_one) - batched).abs().mean()
-    return Ratio(plain, ours, f"pictures differ by {apart:.2f} of 255 on average")
+    name = "mini-sd3"
+    found = batched(zoo.load(name), prompts("tune", CATEGORIES[0], count), **zoo.defaults(name))
+    return Ratio(found.usual, found.ours, f"pictures differ by {found.difference:.2f} of 255 levels")
 
 
 def rebuild(project: Project) -> Ratio:
