@@ -1,0 +1,78 @@
+"""Chapter 1 runs from a plain shell, and a mistyped parameter costs one clear line."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from experiments.artefacts import ROOT
+from experiments.models.zoo import shipped
+from experiments.records import record
+
+NOTEBOOK = ROOT / "book" / "01-conditioning.ipynb"
+
+
+def papermill(folder, *parameters):
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(NOTEBOOK),
+        str(folder / "out.ipynb"),
+        "--no-progress-bar",
+        *parameters,
+    ]
+    env = {**os.environ, "EXPERIMENTS_OUT": str(folder / "out"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, timeout=900)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (("scael", "smoke"), "unknown parameter scael; did you mean scale?"),
+        (("scale", "huge"), "choose one of smoke, mini, full"),
+        (("seed", "abc"), "parameter seed must be a whole number such as 0, not 'abc'"),
+    ],
+)
+def test_a_wrong_parameter_ends_the_run_with_one_line(given, said, tmp_path):
+    done = papermill(tmp_path, "-p", *given)
+    assert done.returncode != 0
+    assert said in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.skipif("mini-sd1.5" not in shipped(), reason="the miniature is not trained yet")
+def test_a_smoke_run_leaves_the_whole_record(tmp_path):
+    done = papermill(tmp_path, "-p", "scale", "smoke")
+    assert done.returncode == 0, done.stderr[-2000:]
+    left = record.read(tmp_path / "out")
+    assert {"C01", "C02", "C03", "C04", "C05"} == set(left["claims"])
+    assert {claim["verdict"] for claim in left["claims"].values()} == {"not testable here"}
+    assert {"mechanisms", "questions", "verdicts"} <= set(left["tables"])
+    assert {"twin", "image-to-image", "training", "categories", "attention-maps", "guidance"} <= set(left["figures"])
+    assert "mini-sd1.5" in {model["name"] for model in left["models"]}
+    assert left["metrics"]["film/difference"]["value"] < 1e-4 and left["metrics"]["attention/difference"]["value"] < 1e-4
+    assert all((tmp_path / "out" / kept["file"]).is_file() for kept in left["figures"].values())
+
+
+def test_the_source_stores_no_outputs_and_only_literals_as_parameters():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    assert not any(cell.get("outputs") for cell in cells)
+    assert [cell.metadata.get("tags") for cell in cells].count(["parameters"]) == 1
+
+
+def test_every_claim_states_its_rule_before_it_is_judged():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    text = ["".join(cell.source) for cell in cells]
+    for claim in ("C01", "C02", "C03", "C04", "C05"):
+        (stated,) = [k for k, source in enumerate(text) if f"**Rule for {{claim}}`{claim}`.**" in source]
+        (judged,) = [k for k, source in enumerate(text) if f'run.claim(\n    "{claim}"' in source]
+        assert cells[stated].cell_type == "markdown" and stated < judged
+
+
+def test_solutions_are_folded_and_checked():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    folded = [cell for cell in cells if "hide-input" in cell.metadata.get("tags", [])]
+    assert len(folded) == sum("```{dropdown} Solution" in cell.source for cell in cells) == 4
+    assert all("assert " in cell.source for cell in folded)
