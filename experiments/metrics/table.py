@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from experiments.data.coco import Coco
 from experiments.data.prompts import Prompt, Requirement
+from experiments.metrics.aesthetic import FOLDER as PROXY
 from experiments.metrics.aesthetic import proxy, released
+from experiments.metrics.clip_score import FOLDER as CLIP
 from experiments.metrics.clip_score import RELEASED, Clip, clip_scores
 from experiments.metrics.features import extract, network
 from experiments.metrics.frechet import fid, fid_bootstrap, reference
@@ -28,20 +30,30 @@ from experiments.sampling.generate import BATCH, batches, generate
 
 METRICS = ("FID", "KID", "CLIP score", "aesthetic")
 RESAMPLES = 200
+ABSENT = Estimate(float("nan"), float("nan"), float("nan"), 0, "not measured")
 
 
 @dataclass(frozen=True)
 class Judges:
-    """The networks that look at pictures, and the models behind them for the record."""
+    """The networks that look at pictures, and the models behind them for the record; None for one that is not there."""
 
     network: nn.Module  # features of FID and KID
-    clip: Clip
-    predictor: Callable[[Tensor], Tensor]  # aesthetic score of an embedding of `clip`
+    clip: Clip | None
+    predictor: Callable[[Tensor], Tensor] | None  # aesthetic score of an embedding of `clip`
     models: tuple[str, ...] = field(default=())
 
 
+class SceneClip(Clip):
+    """Our CLIP for scenes: its training shows pictures in [-1, 1] and saves no image processor that would say so."""
+
+    preprocessing = {"side": 64, "mean": [0.5] * 3, "deviation": [0.5] * 3}
+
+
 class Seen(NamedTuple):
-    """What the judges saw in N pictures: features [N,D], 100 cos with their texts [N], aesthetic scores [N]."""
+    """What the judges saw in N pictures: features [N,D], 100 cos with their texts [N], aesthetic scores [N].
+
+    Scores of a judge that is not there are NaN, and leave their columns of the table empty.
+    """
 
     features: Tensor
     clip: Tensor
@@ -57,16 +69,24 @@ class Seen(NamedTuple):
 
 
 def judges(full: bool = False) -> Judges:
-    """For scenes the checker's features, our CLIP and the aesthetic proxy; at `full` those of the literature."""
+    """For scenes the checker's features, our CLIP and the aesthetic proxy; at `full` those of the literature.
+
+    A miniature that is not trained yet is left out, so that what it would measure reads "not measured".
+    """
     if full:
         return Judges(network("inception"), Clip(RELEASED), released(), ("inception-v3", RELEASED, "LAION aesthetic"))
-    return Judges(network("scenes"), Clip(), proxy(), ("checker", "clip-eval", "aesthetic-proxy"))
+    trained = [folder.name for folder in (CLIP, PROXY) if (folder / "model.safetensors").is_file()]
+    clip = SceneClip() if CLIP.name in trained else None
+    predictor = proxy() if clip and PROXY.name in trained else None
+    return Judges(network("scenes"), clip, predictor, ("checker", *trained))
 
 
 def see(images: Tensor, texts: Sequence[str], by: Judges) -> Seen:
     """Show uint8 pictures [N,3,H,W] and their texts to the judges."""
-    scores = clip_scores(images, texts, by.clip).values
-    return Seen(extract(images, by.network), scores.double(), by.predictor(by.clip.images(images)).detach().double())
+    absent = torch.full((len(images),), float("nan"), dtype=torch.float64)
+    scores = clip_scores(images, texts, by.clip).values.double() if by.clip else absent
+    liked = by.predictor(by.clip.images(images)).detach().double() if by.predictor else absent
+    return Seen(extract(images, by.network), scores, liked)
 
 
 def join(parts: Iterable[Seen]) -> Seen:
@@ -93,15 +113,14 @@ def draw(pipeline: Any, prompts: Sequence[Prompt], by: Judges, seed: int = 0, **
 
 
 def row(seen: Seen, real: Tensor, seed: int = 0) -> dict[str, Estimate]:
-    """The four metrics of METRICS with intervals over pictures; `real` holds the features of as many real pictures."""
+    """The metrics of METRICS that were measured, with intervals over pictures; `real` holds the features of as many real pictures."""
     if seen.n != len(real):
         raise ValueError(f"{seen.n} pictures against {len(real)} real ones: FID compares at equal n only")
-    return {
+    distances = {
         "FID": fid_bootstrap(seen.features, reference(real), RESAMPLES, seed),
         "KID": kid_bootstrap(seen.features, real, seed=seed),
-        "CLIP score": bootstrap(seen.clip.tolist(), seed=seed),
-        "aesthetic": bootstrap(seen.aesthetic.tolist(), seed=seed),
     }
+    return distances | _means(seen.clip, seen.aesthetic, seed)
 
 
 def gap(a: Seen, b: Seen, real: Tensor, seed: int = 0) -> dict[str, Estimate]:
@@ -110,12 +129,17 @@ def gap(a: Seen, b: Seen, real: Tensor, seed: int = 0) -> dict[str, Estimate]:
         raise ValueError(f"{a.n} and {b.n} pictures are no pairs: draw both models with the same prompts")
     picks = torch.from_numpy(np.random.default_rng(seed).integers(a.n, size=(RESAMPLES, a.n)))
     against = reference(real)
-    return {
+    distances = {
         "FID": _paired(lambda x: fid(x, against), a.features, b.features, picks),
         "KID": _paired(lambda x: kid(x, real), a.features, b.features, picks),
-        "CLIP score": bootstrap((b.clip - a.clip).tolist(), seed=seed),
-        "aesthetic": bootstrap((b.aesthetic - a.aesthetic).tolist(), seed=seed),
     }
+    return distances | _means(b.clip - a.clip, b.aesthetic - a.aesthetic, seed)
+
+
+def _means(clip: Tensor, aesthetic: Tensor, seed: int) -> dict[str, Estimate]:
+    """Means of per-picture scores with bootstrap intervals; what was not measured is left out."""
+    scores = {"CLIP score": clip, "aesthetic": aesthetic}
+    return {name: bootstrap(x.tolist(), seed=seed) for name, x in scores.items() if not x.isnan().any()}
 
 
 def _paired(distance: Callable[[Tensor], float], a: Tensor, b: Tensor, picks: Tensor) -> Estimate:

@@ -51,6 +51,20 @@ def test_pairing_makes_the_interval_of_a_gap_narrower_than_that_of_its_parts():
     assert gap.value == pytest.approx(0.01) and gap.high - gap.low < 1e-9
 
 
+def test_a_judge_that_is_not_there_leaves_its_columns_out():
+    blind = seen()._replace(clip=torch.full((60,), float("nan")))
+    real = seen(seed=1).features
+    assert set(table.row(blind, real)) == set(table.gap(blind, seen(), real)) == {"FID", "KID", "aesthetic"}
+
+
+def test_our_clip_is_shown_pictures_as_its_training_shows_them():
+    from experiments.metrics.clip_score import pixels
+    from experiments.training.autoencoder import to_tensor
+
+    images = torch.randint(256, (2, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    assert torch.allclose(pixels(images, **table.SceneClip().preprocessing), to_tensor(images), atol=1e-6)
+
+
 def test_join_puts_batches_back_in_order():
     whole = seen()
     parts = [table.Seen(*(x[i : i + 25] for x in whole)) for i in range(0, 60, 25)]
