@@ -217,15 +217,16 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in names if Path(here, name).is_file())
 
 
-def source_hash(*modules: str, package: str | os.PathLike = PACKAGE) -> str:
-    """SHA-256, in hex, of the code of `modules` and of every module of `package` that they import, however deep.
+def source_hash(*modules: str, package: str | os.PathLike = PACKAGE, without: Iterable[str] = ()) -> str:
+    """SHA-256, in hex, of the code of `modules` and of every module of `package` that they import, however deep, but for
+    those named in `without`.
 
     Names are dotted (`experiments.data.render`). The code is read and never imported. Comments, docstrings and blank
     lines do not count, so rewording an explanation makes nothing stale. Raises `ModuleNotFoundError` for a name that
     has no file.
     """
     package = Path(package)
-    files = {name: _find(name, package) for name in closure(modules, package)}
+    files = {name: _find(name, package) for name in closure(modules, package) - set(without)}
     return fingerprint({name: _code_hash(file) for name, file in files.items() if file})
 
 

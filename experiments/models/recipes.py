@@ -34,7 +34,8 @@ class Recipe:
 
     def made(self) -> str:
         """Hash, in hex, of what the weights follow from: code, configuration and plan, but neither bars nor defaults."""
-        return fingerprint(source_hash(*self.made_by), dict(self.config), self.objective, self.batch, self.rate, self.needs, self.seed)
+        code = source_hash(*self.made_by, without=["experiments.artefacts"])  # how files are written is not in the weights
+        return fingerprint(code, dict(self.config), self.objective, self.batch, self.rate, self.needs, self.seed)
 
 
 LENGTH = 40  # tokens: the longest English caption with its start and end
