@@ -54,7 +54,8 @@ def _stale(
 ) -> list[Chapter]:
     found = []
     for chapter in chapters:
-        chapter.parameters()  # a computed parameter is an error before anything runs
+        chapter.parameters()  # a computed parameter is an error before anything runs, as is a module that is not there
+        freshness.used_modules(project, chapter)
         why = "asked for" if force else freshness.stale(project, chapter, given, project.results / chapter.name)
         if why is None:
             progress.done(chapter.name, "up to date")

@@ -10,10 +10,13 @@ from typing import Any
 
 from experiments.artefacts import closure, file_hash, fingerprint, imports, source_hash, write_json
 from experiments.records import environment
-from experiments.records.project import Chapter, Project
+from experiments.records.project import Chapter, Project, ProjectError
 
 NAME = "inputs.json"
-CATALOGUES = ("experiments.models.recipes", "experiments.models.cards")  # they name every model, so a name there is no use
+CATALOGUES = (
+    "experiments.models.recipes",
+    "experiments.models.cards",
+)  # they name every model, so a name there is no use
 
 WORDS = {
     "notebook": "the notebook changed",
@@ -42,13 +45,18 @@ def inputs(project: Project, chapter: Chapter, given: dict[str, Any], models: It
 
 
 def used_modules(project: Project, chapter: Chapter) -> list[str]:
-    """Modules of `experiments` that the notebook imports itself."""
+    """Modules of `experiments` that the notebook imports itself. Raises `ProjectError` for one that is not there."""
     found: set[str] = set()
     for source in chapter.code():
         try:
             found |= imports(source, project.package)
         except SyntaxError:
             continue  # execution will name the cell
+    for name in sorted(found):
+        try:
+            closure([name], project.package)
+        except ModuleNotFoundError:
+            raise ProjectError(f"book/{chapter.source.name} imports {name}, and there is no such module") from None
     return sorted(found)
 
 

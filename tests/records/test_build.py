@@ -62,6 +62,11 @@ BROKEN = {
     "no record": ("path = run.close()", "path = None", "it left no record"),
     "another's name": ('Run(\\"01-circle\\"', 'Run(\\"03-cone\\"', "its record is called 03-cone"),
     "a forgotten parameter": (", sizes=sizes)", ")", "its record leaves out the parameter sizes"),
+    "a missing module": (
+        "experiments.toys.circle",
+        "experiments.toys.cone",
+        "imports experiments.toys.cone, and there is",
+    ),
     "a computed parameter": ("seed = 0", "seed = len('')", "parameter seed is computed"),
     "stored outputs": (
         '"outputs": []',
