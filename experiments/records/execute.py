@@ -61,6 +61,7 @@ def execute(
     with storage_errors(scratches):
         scratches.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=chapter.name + ".", dir=scratches))
+        folder.chmod(scratches.stat().st_mode)  # a result is for everybody who may see the folder of results
         writable(target.parent)
     try:
         before = freshness.inputs(project, chapter, given)

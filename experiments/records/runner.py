@@ -30,7 +30,7 @@ def main(source: str, target: str, given: str, parent: str) -> int:
 
     try:
         papermill.execute_notebook(
-            source, target, parameters=json.loads(given), progress_bar=False, start_timeout=120, kernel_name="python3"
+            source, target, parameters=json.loads(given), progress_bar=False, start_timeout=300, kernel_name="python3"
         )
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
