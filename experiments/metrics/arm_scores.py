@@ -1,10 +1,10 @@
-"""What the arms of the comparison of mechanisms have learnt, by choosing and by drawing, and the run that trains them all.
+"""What the arms of the comparison of mechanisms have learnt, by choosing and by drawing, and the run of them all.
 
     python -m experiments.metrics.arm_scores --seeds 0 1 2
 
-Of two captions of a held-out scene, of which one is wrong in one respect, the share in which the true one gives the smaller
-error of prediction, chance 1/2: a denoiser used as a classifier (Li et al. 2023, arXiv:2303.16203). It shows what a network has
-heard long before it draws well. What it draws, the checker judges (`drawn`).
+Choosing: of two captions of a held-out scene, of which one is wrong in one respect, the share in which the true one gives
+the smaller error of prediction, chance 1/2: a denoiser used as a classifier (Li et al. 2023, arXiv:2303.16203). It shows
+what a network has heard long before it draws well. What it draws, the checker judges (`drawn`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Choice(NamedTuple):
     false: str
 
 
-def drawn(arm: Arm, model: nn.Module, wanted: Sequence[Prompt], reader: Reader, autoencoder: AutoencoderKL, seed: int = 0) -> dict[str, Estimate]:
+def drawn(
+    arm: Arm, model: nn.Module, wanted: Sequence[Prompt], reader: Reader, autoencoder: AutoencoderKL, seed: int = 0
+) -> dict[str, Estimate]:
     """Attribute accuracy by category of what the arm draws."""
     return by_category(wanted, evaluate(wanted, arms.draw(arm, model, wanted, reader, autoencoder, seed)))
 
@@ -98,8 +100,10 @@ def _other(names: Sequence[str], i: int, *not_these: str) -> str:
 
 
 @torch.inference_mode()
-def chosen(arm: Arm, model: nn.Module, offered: Sequence[Choice], codes: Tensor, reader: Reader, seed: int = 0) -> Estimate:
-    """Share of `offered` in which the true caption predicts better. codes [HELD_OUT,C,h,w]; both captions see the same noise."""
+def chosen(
+    arm: Arm, model: nn.Module, offered: Sequence[Choice], codes: Tensor, reader: Reader, seed: int = 0
+) -> Estimate:
+    """Share of `offered` in which the true caption predicts better; both see the same noise. codes [scenes,C,h,w]."""
     true, false, empty = reader([c.true for c in offered]), reader([c.false for c in offered]), reader([""])
     x0 = codes[[c.scene for c in offered]]
     better = torch.zeros(len(offered))
@@ -107,7 +111,9 @@ def chosen(arm: Arm, model: nn.Module, offered: Sequence[Choice], codes: Tensor,
         g = torch.Generator().manual_seed(1000 * seed + round(100 * t))
         eps = torch.randn(x0.shape, generator=g)
         x, time = (1 - t) * x0 + t * eps, torch.full((len(x0),), 1000 * t)
-        error = [(says(arm, model, x, time, told, empty) - (eps - x0)).square().mean((1, 2, 3)) for told in (true, false)]
+        error = [
+            (says(arm, model, x, time, told, empty) - (eps - x0)).square().mean((1, 2, 3)) for told in (true, false)
+        ]
         better += error[1] - error[0]
     return wilson(int((better > 0).sum()), len(offered))
 
@@ -121,7 +127,7 @@ class Measure:
         self.offered = {c: choices(c) for c in ASKED}
 
     def __call__(self, arm: Arm, model: nn.Module, seed: int, thorough: bool) -> dict[str, Estimate]:
-        """"chosen/<category>" of all categories if thorough, else of those WATCHED."""
+        """ "chosen/<category>" of all categories if thorough, else of those WATCHED."""
         asked, n = (ASKED, CHOSEN) if thorough else (WATCHED, GLANCED)
         return {f"chosen/{c}": chosen(arm, model, self.offered[c][:n], self.codes, self.reader, seed) for c in asked}
 

@@ -1,4 +1,4 @@
-"""The arms of the comparison of conditioning mechanisms, as rows: one backbone, one budget, another door for the caption.
+"""The arms of the comparison of mechanisms, as rows: one backbone, one budget, another door for the caption.
 
 All U-Net rows are the network of `mini-sd1.5` at a smaller width. It has two doors: a vector beside the time step (the
 blocks' `temb`), and a sequence that the attention layers look at. The caption enters by one of them; the other is given
@@ -22,9 +22,9 @@ EMPTY, SENTENCE, WORDS = SOURCES = ("empty", "sentence", "words")
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One row. `vector` and `sequence` say what a U-Net's two doors are given: the empty caption, the caption's sentence
-    vector (in the sequence: as its only token), or its words. A transformer has one door, and `sequence` says whether it
-    takes words."""
+    """One row. `vector` and `sequence` say what a U-Net's two doors are given: the empty caption, the caption's
+    sentence vector (in the sequence: as its only token), or its words. A transformer has one door, and `sequence` says
+    whether it takes words."""
 
     name: str
     backbone: str
@@ -59,7 +59,13 @@ _DIT = dict(in_channels=CODE_CHANNELS, side=8, text_width=TEXT_WIDTH, width=88, 
 _ROWS = (
     Arm("additive", "unet", SENTENCE, EMPTY, _ADDITIVE),
     Arm("adagn-added", "unet", SENTENCE, EMPTY, _ADAPTIVE | dict(time_embedding_dim=116)),
-    Arm("adagn-concatenated", "unet", SENTENCE, EMPTY, _ADAPTIVE | dict(time_embedding_dim=72, class_embeddings_concat=True)),
+    Arm(
+        "adagn-concatenated",
+        "unet",
+        SENTENCE,
+        EMPTY,
+        _ADAPTIVE | dict(time_embedding_dim=72, class_embeddings_concat=True),
+    ),
     Arm("cross-attention", "unet", EMPTY, WORDS, _ADDITIVE),
     Arm("cross-attention-sentence", "unet", EMPTY, SENTENCE, _ADDITIVE),
     Arm("dit-in-context", "dit", EMPTY, WORDS, _DIT | dict(mechanism="in-context", inner=636)),

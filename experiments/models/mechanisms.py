@@ -1,7 +1,7 @@
 """Denoisers of the arms: how a caption enters a network, with diffusers' own blocks.
 
-The U-Nets are diffusers' `UNet2DConditionModel` as it is. Of DiT's four blocks diffusers has only the one for class labels, so
-they are put together here from its layers: `Attention`, `FeedForward`, `AdaLayerNorm`, `AdaLayerNormZero`.
+The U-Nets are diffusers' `UNet2DConditionModel` as it is. Of DiT's four blocks diffusers has only the one for class
+labels, so they are put together here from its layers: `Attention`, `FeedForward`, `AdaLayerNorm`, `AdaLayerNormZero`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ class Block(nn.Module):
         if mechanism == CROSS_ATTENTION:
             self.norm_cross = _norm(mechanism, width)
             self.attn2 = Attention(width, cross_attention_dim=width, heads=heads, dim_head=width // heads, bias=True)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False) if mechanism == ADALN_ZERO else _norm(mechanism, width)
+        self.norm2 = (
+            nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+            if mechanism == ADALN_ZERO
+            else _norm(mechanism, width)
+        )
         self.ff = FeedForward(width, activation_fn="gelu-approximate", inner_dim=inner)
 
     def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
@@ -80,7 +84,17 @@ class ConditionedTransformer(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, mechanism: str, in_channels: int, side: int, text_width: int, width: int, layers: int, heads: int, inner: int):
+    def __init__(
+        self,
+        mechanism: str,
+        in_channels: int,
+        side: int,
+        text_width: int,
+        width: int,
+        layers: int,
+        heads: int,
+        inner: int,
+    ):
         super().__init__()
         if mechanism not in MECHANISMS:
             raise ValueError(f"mechanism {mechanism!r} is not one of {', '.join(MECHANISMS)}")
@@ -90,7 +104,11 @@ class ConditionedTransformer(ModelMixin, ConfigMixin):
         self.text = nn.Linear(text_width, width)
         self.blocks = nn.ModuleList(Block(mechanism, width, heads, inner) for _ in range(layers))
         adaptive = mechanism in (ADALN, ADALN_ZERO)
-        self.norm = AdaLayerNormContinuous(width, width, elementwise_affine=False, eps=1e-6) if adaptive else nn.LayerNorm(width, eps=1e-6)
+        self.norm = (
+            AdaLayerNormContinuous(width, width, elementwise_affine=False, eps=1e-6)
+            if adaptive
+            else nn.LayerNorm(width, eps=1e-6)
+        )
         self.out = nn.Linear(width, in_channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -122,7 +140,7 @@ def load(arm: Arm, folder) -> nn.Module:
 
 
 def says(arm: Arm, model: nn.Module, x: Tensor, timestep: Tensor, text: Text, empty: Text) -> Tensor:
-    """What the network predicts [B,C,h,w] when the caption enters by the arm's door; `empty` [1,...] is given to the others."""
+    """What the network predicts [B,C,h,w] when the caption enters by the arm's door, and `empty` [1,...] by others."""
     if arm.backbone == "dit":
         return model(x, timestep, text)
     nothing = Text(*(part.expand(len(x), *part.shape[1:]) for part in tuple(empty)))

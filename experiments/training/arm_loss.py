@@ -1,7 +1,7 @@
 """What every arm is trained on, with nothing drawn that depends on the arm.
 
-The target is the velocity of the straight path: of the same budget it leaves more for high noise, where a caption matters
-most, than the noise prediction of `mini-sd1.5`, and shows a difference between arms sooner.
+The target is the velocity of the straight path, as for `mini-sd3`: its error weighs high noise, where a caption matters
+most, more than that of noise prediction does.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from experiments.models.mechanisms import Text, says
 from experiments.training import paths
 
 BATCH = 16
-FORGET = 0.1  # share of captions replaced by the empty one, for classifier-free guidance (arXiv:2207.12598, section 3.2)
+FORGET = (
+    0.1  # share of captions replaced by the empty one, for classifier-free guidance (arXiv:2207.12598, section 3.2)
+)
 
 
 @dataclass(frozen=True)
 class Material:
-    """What all arms learn from: codes of the scenes (mean and deviation [N,C,h,w]), for each scene the rows [N,styles] of its
-    captions in `text`, and the empty caption."""
+    """What all arms learn from: codes of the scenes (mean and deviation [N,C,h,w]), for each scene the rows [N,styles]
+    of its captions in `text`, and the empty caption."""
 
     mean: Tensor
     deviation: Tensor
@@ -32,7 +34,7 @@ class Material:
 
 
 def loss(arm: Arm, model: nn.Module, data: Material, batch: int = BATCH):
-    """The loss of one step: squared error of the predicted velocity eps - x0. What is drawn does not depend on the arm."""
+    """The loss of one step: squared error of the predicted velocity eps - x0. What is drawn is the same for all arms."""
     draw = paths.straight()
 
     def of_step(step: int, generator: torch.Generator) -> Tensor:
@@ -43,7 +45,9 @@ def loss(arm: Arm, model: nn.Module, data: Material, batch: int = BATCH):
         eps = torch.randn(x0.shape, generator=generator)
         time = draw(batch, generator)
         told = without(data.text[data.captions[at, style]], forget, data.empty)
-        with torch.autocast(x0.device.type, enabled=False):  # so narrow, half precision spends more on casts than it saves
+        with torch.autocast(
+            x0.device.type, enabled=False
+        ):  # so narrow, half precision spends more on casts than it saves
             said = says(arm, model, time.a * x0 + time.s * eps, time.timestep, told, data.empty)
             return (said - (eps - x0)).square().mean()
 
@@ -52,4 +56,7 @@ def loss(arm: Arm, model: nn.Module, data: Material, batch: int = BATCH):
 
 def without(text: Text, forget: Tensor, empty: Text) -> Text:
     """`text` with the rows where `forget` [B] is true replaced by the empty caption, for classifier-free guidance."""
-    return Text(torch.where(forget[:, None, None], empty.words, text.words), torch.where(forget[:, None], empty.sentence, text.sentence))
+    return Text(
+        torch.where(forget[:, None, None], empty.words, text.words),
+        torch.where(forget[:, None], empty.sentence, text.sentence),
+    )

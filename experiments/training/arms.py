@@ -1,4 +1,4 @@
-"""Training of the arms: the same scenes, captions, noises and times in the same order for every mechanism, then a score.
+"""Training of the arms: the same scenes, captions, noises and times in the same order for every mechanism.
 
 Scenes hold one or two solids and captions are those of styles 2 and 4, the wordings of the prompts, so that a few
 thousand steps show a difference. A finished run is not done again and a killed one goes on where it was.
@@ -40,7 +40,9 @@ STEPS, GUIDANCE = 15, 3.0
 ASKED = tuple(c for c in CATEGORIES if c != "counting")  # prompts count to four, these scenes to two
 VISITS = 3
 FOLDER = WEIGHTS / "arms"
-MODULES = tuple(f"experiments.{name}" for name in ("training.loop", "training.arm_loss", "data.render", "data.captions"))
+MODULES = tuple(
+    f"experiments.{name}" for name in ("training.loop", "training.arm_loss", "data.render", "data.captions")
+)
 
 
 class Reader:
@@ -56,7 +58,9 @@ class Reader:
         ids = self.tokenizer(list(texts), padding="max_length", max_length=LENGTH)["input_ids"]
         long = [t for t, row in zip(texts, ids) if len(row) > LENGTH]
         if long:
-            raise ValueError(f"{long[0]!r} has more than {LENGTH} tokens: the arms learn from captions of styles 2 and 4")
+            raise ValueError(
+                f"{long[0]!r} has more than {LENGTH} tokens: the arms learn from captions of styles 2 and 4"
+            )
         said = [self.tower(torch.tensor(ids[i : i + 256])) for i in range(0, len(ids), 256)]
         return Text(torch.cat([s.last_hidden_state for s in said]), torch.cat([s.pooler_output for s in said]))
 
@@ -68,16 +72,26 @@ def material(reader: Reader, autoencoder: AutoencoderKL, count: int = SCENES) ->
     written = [[caption(drawn[i], "en", style) for style in STYLES] for i in kept]
     texts = sorted({t for row in written for t in row})
     place = {t: k for k, t in enumerate(texts)}
-    mean, deviation = corpus.codes(autoencoder, WEIGHTS / "autoencoder", "train", corpus.TRAINING_SCENES)  # all, as they are kept
+    mean, deviation = corpus.codes(
+        autoencoder, WEIGHTS / "autoencoder", "train", corpus.TRAINING_SCENES
+    )  # all, as they are kept
     rows = torch.tensor([[place[t] for t in row] for row in written])
     return Material(mean[kept], deviation[kept], rows, reader(texts), reader([""]))
 
 
 @torch.inference_mode()
-def sample(arm: Arm, model: nn.Module, text: Text, empty: Text, noise: Tensor, steps: int = STEPS, w: float = GUIDANCE) -> Tensor:
-    """Codes [B,C,h,w] drawn from `noise` by Euler's rule along the predicted velocity, guided by u + w (c - u); at w = 1 the network is asked once a step."""
+def sample(
+    arm: Arm, model: nn.Module, text: Text, empty: Text, noise: Tensor, steps: int = STEPS, w: float = GUIDANCE
+) -> Tensor:
+    """Codes [B,C,h,w] drawn from `noise` by Euler's rule along the predicted velocity, guided by u + w (c - u).
+
+    At w = 1 the network is asked once a step.
+    """
     times = torch.linspace(1, 0, steps + 1)
-    x, both = noise, Text(*(torch.cat([e.expand(len(noise), *e.shape[1:]), t]) for e, t in zip(tuple(empty), tuple(text))))
+    x, both = (
+        noise,
+        Text(*(torch.cat([e.expand(len(noise), *e.shape[1:]), t]) for e, t in zip(tuple(empty), tuple(text)))),
+    )
     for t, after in zip(times, times[1:]):
         if w == 1:
             v = says(arm, model, x, 1000 * t.expand(len(x)), text, empty)
@@ -89,7 +103,15 @@ def sample(arm: Arm, model: nn.Module, text: Text, empty: Text, noise: Tensor, s
 
 
 @torch.inference_mode()
-def draw(arm: Arm, model: nn.Module, wanted: Sequence[Prompt], reader: Reader, autoencoder: AutoencoderKL, seed: int = 0, **options: Any) -> Tensor:
+def draw(
+    arm: Arm,
+    model: nn.Module,
+    wanted: Sequence[Prompt],
+    reader: Reader,
+    autoencoder: AutoencoderKL,
+    seed: int = 0,
+    **options: Any,
+) -> Tensor:
     """Pictures of prompts, uint8 [N,3,64,64]; noise comes from prompt and seed, as everywhere."""
     from experiments.sampling.generate import batches, generator
 
@@ -107,7 +129,7 @@ Measure = Callable[[Arm, nn.Module, int, bool], dict[str, Any]]  # (arm, model, 
 
 
 def train(arm: Arm, seed: int, data: Material, measure: Measure, images: int = IMAGES, folder: Path = FOLDER) -> Path:
-    """Train one arm with one seed and write its weights (half precision) and record; returns the folder. Done runs stay."""
+    """Train one arm with one seed, write its weights (half precision) and record, return the folder. Done runs stay."""
     made = key(arm, seed, images)
     target = folder / f"{arm.name}-{seed}"
     if (target / "training.json").exists() and json.loads((target / "training.json").read_text())["made_of"] == made:
@@ -127,7 +149,9 @@ def train(arm: Arm, seed: int, data: Material, measure: Measure, images: int = I
 
 def key(arm: Arm, seed: int, images: int = IMAGES) -> str:
     """Hash of what an arm's weights follow from."""
-    return fingerprint(source_hash(*MODULES), arm, seed, images, [weights_hash(WEIGHTS / part) for part in ("autoencoder", "clip")])
+    return fingerprint(
+        source_hash(*MODULES), arm, seed, images, [weights_hash(WEIGHTS / part) for part in ("autoencoder", "clip")]
+    )
 
 
 def _follow(arm, model, average, plan: Plan, data, measure, checkpoint: Path) -> tuple[list, list]:
@@ -186,4 +210,6 @@ def records(folder: Path = FOLDER) -> list[dict[str, Any]]:
 
 def parts(weights: Path = WEIGHTS) -> tuple[Reader, AutoencoderKL]:
     """What all arms share: the text tower and the autoencoder."""
-    return Reader(weights / "clip"), AutoencoderKL.from_pretrained(weights / "autoencoder", torch_dtype=torch.float32).eval()
+    return Reader(weights / "clip"), AutoencoderKL.from_pretrained(
+        weights / "autoencoder", torch_dtype=torch.float32
+    ).eval()

@@ -1,11 +1,22 @@
-"""The arms' denoisers: equal in size, each hears its caption by its own door, and diffusers' own block says the same."""
+"""The arms' denoisers: equal in size, each hears its caption by its own door; diffusers' own block says the same."""
 
 import pytest
 import torch
 from diffusers.models.attention import BasicTransformerBlock
 
 from experiments.models.ablations import ARMS, EMPTY, WORDS
-from experiments.models.mechanisms import ADALN_ZERO, MECHANISMS, Block, ConditionedTransformer, Text, build, gigaflops, load, parameters, says
+from experiments.models.mechanisms import (
+    ADALN_ZERO,
+    MECHANISMS,
+    Block,
+    ConditionedTransformer,
+    Text,
+    build,
+    gigaflops,
+    load,
+    parameters,
+    says,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 LENGTH = 6
@@ -69,8 +80,8 @@ def test_adaln_zero_starts_as_the_identity():
 def test_adaln_zero_is_diffusers_own_block():
     torch.manual_seed(0)
     theirs = BasicTransformerBlock(
-        32, 4, 8, activation_fn="gelu-approximate", num_embeds_ada_norm=10, attention_bias=True, norm_type="ada_norm_zero",
-        norm_elementwise_affine=False, norm_eps=1e-6, ff_inner_dim=64,
+        32, 4, 8, activation_fn="gelu-approximate", num_embeds_ada_norm=10, attention_bias=True,
+        norm_type="ada_norm_zero", norm_elementwise_affine=False, norm_eps=1e-6, ff_inner_dim=64,
     ).eval()  # fmt: skip
     ours = Block(ADALN_ZERO, 32, 4, 64).eval()
     shared = {k: v for k, v in theirs.state_dict().items() if not k.startswith("norm1.emb")}

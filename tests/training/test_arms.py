@@ -30,7 +30,13 @@ def text(rows: int, seed: int = 0) -> Text:
 @pytest.fixture(scope="module")
 def data() -> Material:
     g = torch.Generator().manual_seed(0)
-    return Material(torch.randn(6, 16, 8, 8, generator=g), torch.full((6, 16, 8, 8), 0.1), torch.arange(12).reshape(6, 2), text(12), text(1, 9))
+    return Material(
+        torch.randn(6, 16, 8, 8, generator=g),
+        torch.full((6, 16, 8, 8), 0.1),
+        torch.arange(12).reshape(6, 2),
+        text(12),
+        text(1, 9),
+    )
 
 
 def seen(data: Material, name: str, monkeypatch) -> list:
@@ -96,7 +102,11 @@ def test_records_come_in_the_order_of_rows_and_seeds(tmp_path):
     for name, seed in (("dit-adaln", 0), ("additive", 2), ("additive", 1), ("unknown", 0)):
         (tmp_path / f"{name}-{seed}").mkdir()
         (tmp_path / f"{name}-{seed}" / "training.json").write_text(json.dumps({"recipe": name, "seed": seed}))
-    assert [(r["recipe"], r["seed"]) for r in arms.records(tmp_path)] == [("additive", 1), ("additive", 2), ("dit-adaln", 0)]
+    assert [(r["recipe"], r["seed"]) for r in arms.records(tmp_path)] == [
+        ("additive", 1),
+        ("additive", 2),
+        ("dit-adaln", 0),
+    ]
 
 
 def solid(shape: str, colour: str, x: float) -> Solid:
@@ -136,7 +146,7 @@ def test_choices_are_made_from_held_out_scenes(monkeypatch):
 
 
 def test_the_caption_that_predicts_better_is_chosen(monkeypatch):
-    """A network that knows the answer when told the first caption, and is further off the further its caption is from it."""
+    """A network that knows the answer when told the true caption, and is off by one when told the other."""
     codes, offered = torch.randn(4, 16, 8, 8), [arm_scores.Choice(i, "a cube", "a cone") for i in range(4)]
 
     def reader(texts):
