@@ -2,9 +2,9 @@
 
     python -m experiments.metrics.arm_scores --seeds 0 1 2
 
-Choosing: of two captions of a held-out scene, of which one is wrong in one respect, the share in which the true one gives
-the smaller error of prediction, chance 1/2: a denoiser used as a classifier (Li et al. 2023, arXiv:2303.16203). It shows
-what a network has heard long before it draws well. What it draws, the checker judges (`drawn`).
+Choosing: of two captions of a held-out scene, of which one is wrong in one respect, the share in which the true one
+gives the smaller error of prediction, chance 1/2: a denoiser used as a classifier (Li et al. 2023, arXiv:2303.16203).
+It shows what a network has heard long before it draws well. What it draws, the checker judges (`drawn`).
 """
 
 from __future__ import annotations

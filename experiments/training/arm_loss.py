@@ -34,7 +34,7 @@ class Material:
 
 
 def loss(arm: Arm, model: nn.Module, data: Material, batch: int = BATCH):
-    """The loss of one step: squared error of the predicted velocity eps - x0. What is drawn is the same for all arms."""
+    """The loss of one step: squared error of the predicted velocity eps - x0, from the same draws for all arms."""
     draw = paths.straight()
 
     def of_step(step: int, generator: torch.Generator) -> Tensor:
