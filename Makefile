@@ -66,7 +66,7 @@ install:
 		"$(PYTHON)" -m venv --clear .venv >/dev/null 2>&1; } || { rm -rf .venv; \
 		echo 'error: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv) or free some disk space' >&2; exit 1; }
 	@echo '[2/2] installing the packages of constraints.txt into .venv (minutes the first time)'
-	@.venv/bin/python -m pip install -q -c constraints.txt setuptools && \
-		.venv/bin/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[test]' || { \
+	@.venv/bin/python -m pip install -qq -c constraints.txt setuptools && \
+		.venv/bin/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[test]' || { \
 		echo 'error: installing failed, pip says why above (no network, or a full disk); the same command goes on from there' >&2; exit 1; }
 	@cat constraints.txt pyproject.toml > .venv/installed
