@@ -62,6 +62,16 @@ def test_commit_says_when_the_tree_had_changes():
     assert wording.commit({"commit": None}) == "no commit"
 
 
+def test_the_ends_of_a_share_keep_three_decimals():
+    assert wording.metric(found(0.9997, 0.9987, 1.0)) == "1.000 (0.999 to 1.000)"
+
+
+def test_count_says_when_numbers_rest_on_different_n():
+    assert wording.count({"n": 600, "metrics": {"a": {"n": 600}, "b": {"n": None}}}) == "n = 600"
+    assert wording.count({"n": 3000, "metrics": {"a": {"n": 600}, "b": {"n": 3000}}}) == "n up to 3,000"
+    assert wording.count({"n": None, "metrics": {}}) == "n not measured"
+
+
 def test_seeds():
     assert wording.seeds([0]) == "seed 0"
     assert wording.seeds([0, 1, 2]) == "seeds 0, 1, 2"

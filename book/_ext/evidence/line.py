@@ -46,10 +46,9 @@ def _models(env: BuildEnvironment, record: dict[str, Any]) -> list[nodes.Node]:
 
 
 def _facts(record: dict[str, Any]) -> list[str]:
-    n = record.get("n")
     return [
         wording.seeds(record.get("seeds", [])),
-        f"n = {n:,}" if n is not None else f"n {wording.NOT_MEASURED}",
+        wording.count(record),
         device(record),
         wording.duration(record.get("wall_seconds")),
         wording.commit(record),

@@ -69,13 +69,22 @@ def seeds(given: Sequence[int]) -> str:
     return f"{len(given)} seeds" if len(given) > 5 else f"seeds {', '.join(map(str, given))}"
 
 
+def count(record: dict[str, Any]) -> str:
+    """How many pictures, prompts or words the numbers of a record rest on: one n, or the largest of several."""
+    sizes = {each["n"] for each in record.get("metrics", {}).values() if each.get("n") is not None}
+    n = record.get("n")
+    if n is None:
+        return f"n {NOT_MEASURED}"
+    return f"n = {n:,}" if len(sizes) <= 1 else f"n up to {n:,}"
+
+
 def _common(found: dict[str, Any]) -> str:
     """One format for a value and its ends, so that they have the same number of decimals."""
     ends = [found.get(key) for key in ("low", "high")]
     if None in ends or all(isinstance(x, int) for x in [found["value"], *ends]):
         return ""
     largest = max(abs(x) for x in [found["value"], *ends])
-    return ".0f" if largest >= 1000 else ".1f" if largest >= 100 else ".2f" if largest >= 1 else ".3f"
+    return ".0f" if largest >= 1000 else ".1f" if largest >= 100 else ".2f" if largest > 1 else ".3f"
 
 
 def _range(found: dict[str, Any], form: str) -> str | None:
