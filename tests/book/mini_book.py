@@ -143,7 +143,8 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
         "{number}`01-conditioning:nothing`. See {numref}`fig-01-conditioning-attention-maps`, "
         "{numref}`tab-01-conditioning-mechanisms` and {claim}`C04`.\n\n" + wide
     )
-    code = nbformat.v4.new_code_cell("train(" + ", ".join(f"option_{k}={k}" for k in range(20)) + ")", outputs=outputs)
+    lines = ["train(" + ", ".join(f"option_{k}={k}" for k in range(20)) + ")", *(f"draw({k})" for k in range(12))]
+    code = nbformat.v4.new_code_cell("\n".join(lines), outputs=outputs)
     code.execution_count = 1
     return nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell(text), code],

@@ -38,7 +38,9 @@ def test_only_long_code_that_shows_something_is_folded():
     assert read(made).cells[1].metadata.tags == [notebook.FOLDED]
     made.cells[1].metadata["tags"] = [notebook.OPEN]
     assert read(made).cells[1].metadata.tags == [notebook.OPEN]
-    made.cells[1].metadata["tags"] = []
+    made.cells[1].source, made.cells[1].metadata["tags"] = "short()", []
+    assert read(made).cells[1].metadata.tags == []
+    made.cells[1].source = "\n".join(f"line({k})" for k in range(notebook.LONG + 1))
     made.cells[1].outputs = made.cells[1].outputs[-1:]  # a sentence alone is no figure
     assert read(made).cells[1].metadata.tags == []
 

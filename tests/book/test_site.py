@@ -88,6 +88,7 @@ def test_every_other_output_stays_and_no_source_is_shown_twice(chapter):
     said = chapter.select_one("article").text
     assert "epoch 1 of 1" in said and "done" in said and "a_wide_cell_of_a_frame" in said
     assert len(chapter.select("div.cell_input")) == 1
+    assert chapter.select_one("details summary").text.split() == ["Show", "the", "code", "Hide", "the", "code"]
 
 
 def test_the_claims_page_has_every_claim_once(site):

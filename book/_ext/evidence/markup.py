@@ -1,4 +1,4 @@
-"""Corrections of docutils' HTML, for readers who listen to a page."""
+"""Corrections of the HTML, for readers who listen to a page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-LIST = '<div role="list" class="citation-list">'  # its entries have a role of their own, which a list may not hold
+CORRECTIONS = {
+    '<div role="list" class="citation-list">': '<div class="citation-list">',  # its entries have a role no list may hold
+    '<summary aria-label="Toggle hidden content">': "<summary>",  # the words that are seen are the better name
+}
 
 
 def correct(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Take the role of a list from the bibliography."""
-    if "body" in context:
-        context["body"] = context["body"].replace(LIST, '<div class="citation-list">')
+    """Put right what docutils and MyST-NB wrote into the body of a page."""
+    for wrong, right in CORRECTIONS.items():
+        if "body" in context:
+            context["body"] = context["body"].replace(wrong, right)
