@@ -52,7 +52,9 @@ def test_a_smoke_run_leaves_the_whole_record(tmp_path):
     assert {"mechanisms", "questions", "verdicts"} <= set(left["tables"])
     assert {"twin", "image-to-image", "training", "categories", "attention-maps", "guidance"} <= set(left["figures"])
     assert "mini-sd1.5" in {model["name"] for model in left["models"]}
-    assert left["metrics"]["film/difference"]["value"] < 1e-4 and left["metrics"]["attention/difference"]["value"] < 1e-4
+    assert (
+        left["metrics"]["film/difference"]["value"] < 1e-4 and left["metrics"]["attention/difference"]["value"] < 1e-4
+    )
     assert all((tmp_path / "out" / kept["file"]).is_file() for kept in left["figures"].values())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 CORRECTIONS = {
-    '<div role="list" class="citation-list">': '<div class="citation-list">',  # its entries have a role no list may hold
+    '<div role="list" class="citation-list">': '<div class="citation-list">',  # its entries have another role
     '<summary aria-label="Toggle hidden content">': "<summary>",  # the words that are seen are the better name
 }
 
