@@ -124,6 +124,7 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
     png = base64.b64encode(picture()).decode()
     outputs = [
         nbformat.v4.new_output("stream", text="epoch 1 of 1\n"),
+        nbformat.v4.new_output("stream", name="stderr", text="Loading: 100%\n"),
         nbformat.v4.new_output(
             "display_data", {"image/png": png, "text/plain": ALT}, metadata={"experiments": {**named, "figure": FIGURE}}
         ),

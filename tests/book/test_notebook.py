@@ -13,7 +13,7 @@ def test_outputs_keep_their_order_around_the_directives():
     kinds = [cell.cell_type for cell in read().cells]
     assert kinds == ["markdown", "code", "markdown", "markdown", "code", "markdown"]
     before, figure, table, after, said = read().cells[1:]
-    assert [output.text for output in before.outputs] == ["epoch 1 of 1\n"]
+    assert [output.text for output in before.outputs] == ["epoch 1 of 1\n", "Loading: 100%\n"]
     assert "{record-figure} 01-conditioning:attention-maps\n:name: fig-01-conditioning-attention-maps" in figure.source
     assert "{record-table} 01-conditioning:mechanisms" in table.source and mini_book.PIPES in table.source
     assert [output.get("text") for output in after.outputs] == ["done\n", None]
