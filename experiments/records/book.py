@@ -179,6 +179,17 @@ def _publish_one(project: Project, chapter: Chapter) -> None:
         scratch = Path(tempfile.mkdtemp(prefix=f".{chapter.name}.", suffix=".tmp", dir=project.recorded))
         try:
             shutil.copytree(project.results / chapter.name, scratch / chapter.name)
+            _forget_machine(scratch / chapter.name / promote.NOTEBOOK)
             replace_folder(scratch / chapter.name, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _forget_machine(notebook: Path) -> None:
+    """Leave out what tells of the machine and not of the result: where papermill read and wrote, and libraries' warnings."""
+    executed = json.loads(notebook.read_text(encoding="utf-8"))
+    executed["metadata"].pop("papermill", None)
+    for cell in executed["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+    notebook.write_text(json.dumps(executed, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

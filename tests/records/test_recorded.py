@@ -18,3 +18,9 @@ def test_every_chapter_has_a_recorded_result_that_passes_the_gate(chapter):
     left = record.read(folder)
     assert left["scale"] in ("mini", "full")
     assert left["commit"], "a recorded result names the commit that made it"
+
+
+def test_no_recorded_notebook_names_a_folder_of_the_machine_that_made_it():
+    for notebook in (PROJECT.recorded).glob("*/notebook.ipynb"):
+        text = notebook.read_text(encoding="utf-8")
+        assert "site-packages" not in text and "input_path" not in text, notebook.name
