@@ -80,7 +80,7 @@ def record(**changes: Any) -> dict[str, Any]:
             },
         },
         "figures": {FIGURE: {"file": "attention-maps.png", "caption": CAPTION, "alt": ALT}},
-        "tables": {TABLE: {"file": "mechanisms.csv", "caption": "What each mechanism reaches."}},
+        "tables": {TABLE: {"file": "mechanisms.csv", "caption": "What each mechanism reaches. " * 4}},
     }
     return made | changes
 

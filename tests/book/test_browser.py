@@ -57,7 +57,8 @@ def outside(page):
         for (const part of document.querySelectorAll("article *")) {
             const box = part.getBoundingClientRect();
             if (box.width === 0 || box.right <= window.innerWidth + 1) continue;
-            if (scrolls(part) || part.closest("mjx-assistive-mml, .headerlink")) continue;
+            const heading = part.closest("caption") !== null; // read without scrolling its table
+            if ((scrolls(part) && !heading) || part.closest("mjx-assistive-mml, .headerlink")) continue;
             hidden.push(part.outerHTML.slice(0, 120));
         }
         return hidden;
