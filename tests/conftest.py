@@ -16,6 +16,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "models"))  # tiny_models, pipelines at tiny widths
 TREE = ROOT / "tests" / "fixtures" / "tree"
 
 
@@ -120,3 +121,24 @@ def read_only():
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
     return holding
+
+
+@pytest.fixture(scope="session")
+def tiny_parts(tmp_path_factory):
+    import tiny_models
+
+    return tiny_models.parts(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion(tiny_parts):
+    import tiny_models
+
+    return tiny_models.pipeline("mini-sd1.5", tiny_parts)
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_3(tiny_parts):
+    import tiny_models
+
+    return tiny_models.pipeline("mini-sd3", tiny_parts)
