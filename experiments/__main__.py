@@ -55,6 +55,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--device", help="such as cuda or cpu (default: the best there is)")
     command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes each; resumable")
 
+    command = commands.add_parser("study", help="measure what takes longer than a chapter may, or go on with it")
+    command.set_defaults(run=_study)
+    command.add_argument("name", nargs="?", help="a study that `status` lists; all of them without a name")
+    command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes; resumable")
+
     command = commands.add_parser("bench", help="time this project against the plain ways, as ratios (`make bench`)")
     command.set_defaults(run=_bench)
     command.add_argument("--only", metavar="WORD", help="only benchmarks whose name contains WORD")
@@ -137,7 +142,14 @@ def _status(options: argparse.Namespace) -> int:
     from experiments.records.project import Project
 
     project = Project()
-    for title, lines in (("chapters", status.chapters(project)), ("miniatures", status.recipes(project, _recipes()))):
+    from experiments.studies import study
+
+    kinds = {
+        "chapters": status.chapters(project),
+        "miniatures": status.recipes(project, _recipes()),
+        "studies": [status.Line(one.name, *status.study(*study.state(one))) for one in study.all_studies()],
+    }
+    for title, lines in kinds.items():
         print(f"{title}:")
         for line in lines:
             print(f"  {line.name:24} {line.state:14} {line.why}")
@@ -177,6 +189,18 @@ def _nearest(word: str, valid: Sequence[str]) -> str:
 def _usage(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def _study(options: argparse.Namespace) -> int:
+    from experiments.studies import study
+
+    try:
+        chosen = [study.find(options.name)] if options.name else study.all_studies()
+    except ValueError as error:
+        return _usage(str(error))
+    for one in chosen:
+        print(f"recorded in {study.run(one, options.budget).relative_to(study.ROOT)}")
+    return 0
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -79,3 +79,9 @@ def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, st
 def _other_code(row: Any, left: dict[str, Any]) -> bool:
     """Whether the row, or the code that carries it out, is no longer that of its weights."""
     return left.get("code_sha256") != row.made()
+
+
+def study(done: int, parts: int) -> tuple[str, str]:
+    """State of a study in a word, and why: "recorded", or "missing" or "partial" with what is left."""
+    said = f"{done} of {parts} parts"
+    return ("recorded" if done == parts else "partial" if done else "missing"), said

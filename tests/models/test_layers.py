@@ -6,7 +6,7 @@ import pytest
 
 from experiments.artefacts import ROOT, imports
 
-ORDER = ("data", "models", "sampling", "training", "adapters", "metrics", "records")
+ORDER = ("data", "models", "sampling", "training", "adapters", "metrics", "studies", "records")
 SHARED = {"experiments", "experiments.artefacts"}
 FILES = sorted((ROOT / "experiments").rglob("*.py"))
 

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 
 from experiments.artefacts import closure
 from experiments.models import zoo
-from experiments.models.assemble import silent_t5
+from experiments.models.pipelines.stable_diffusion_3 import silent_t5
 from experiments.models.recipes import RECIPES
 from experiments.training import autoencoder as ae
 from experiments.training.clip import embed, retrieval
