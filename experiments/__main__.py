@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--device", help="such as cuda or cpu (default: the best there is)")
     command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes each; resumable")
+    command.add_argument(
+        "--images", type=_positive, metavar="N", help="a plan of N training images, if that is less than the row's budget"
+    )
 
     command = commands.add_parser("study", help="measure what takes longer than a chapter may, or go on with it")
     command.set_defaults(run=_study)
@@ -172,7 +175,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.name and options.name not in rows:
         return _usage(f"no miniature {options.name!r}{_nearest(options.name, rows)}; there are: {', '.join(rows)}")
     names = [options.name] if options.name else unfinished(Project(), rows)
-    left = train(names, options.device, options.budget)
+    left = train(names, options.device, options.budget, options.images)
     for reason in left:
         print(f"not finished: {reason}")
     print(f"{len(names) - len(left)} of {len(names)} trained; `python -m experiments status` shows how well")
