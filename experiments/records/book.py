@@ -81,13 +81,18 @@ def _inputs(project: Project, chapters: list[Chapter], results: Path) -> str:
     """A hash of everything that the pages are made from."""
     sources = [project.root / "_config.yml", project.root / "_toc.yml"]
     sources += [p for p in project.root.glob("book/**/*") if p.is_file() and _is_source(p, project)]
-    training = sorted(project.weights.glob("*/training.json"))
+    training = _measured(project)
     return fingerprint(
         sorted((path.relative_to(project.root).as_posix(), file_hash(path)) for path in [*sources, *training]),
         [(chapter.name, file_hash(results / chapter.name)) for chapter in chapters],
         source_hash("experiments.records", "experiments.records.book", package=project.package),
         environment.lock_sha256(project.root),
     )
+
+
+def _measured(project: Project) -> list[Path]:
+    """Records of trainings and of studies, which pages read."""
+    return sorted([*project.weights.glob("*/training.json"), *project.weights.glob("studies/*.json")])
 
 
 def _is_source(path: Path, project: Project) -> bool:
@@ -108,8 +113,8 @@ def _stage(project: Project, chapters: list[Chapter], results: Path, stage: Path
         shutil.copytree(
             results / chapter.name, stage / "book" / "results" / chapter.name, ignore=shutil.ignore_patterns(*_OWN)
         )
-    for path in project.weights.glob("*/training.json"):
-        (stage / "weights" / path.parent.name).mkdir(parents=True)
+    for path in _measured(project):
+        (stage / "weights" / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, stage / "weights" / path.parent.name / path.name)
 
 

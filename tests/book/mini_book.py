@@ -107,6 +107,13 @@ def training() -> dict[str, Any]:
     }
 
 
+def study() -> dict[str, Any]:
+    """What a study leaves, in the form of `experiments.studies.study`."""
+    parts = [{"part": [3.0, 0], "result": {"fid": 1.5}, "seconds": 71.0}]
+    return {"study": "guidance-sweep", "made_of": "ab" * 32, "settings": {"n": 334}, "seconds": 71.0, "cpu": "x86_64",
+            "device": "cpu", "threads": 1, "versions": {"torch": "2.13.0"}, "parts": parts}  # fmt: skip
+
+
 def picture() -> bytes:
     """A PNG, wider than a phone."""
     import io
@@ -174,6 +181,8 @@ def write(folder: Path, made: dict[str, Any] | None = None) -> None:
     weights = folder / "weights" / "mini-sd1.5"
     weights.mkdir(parents=True)
     (weights / "training.json").write_text(json.dumps(training()))
+    (folder / "weights" / "studies").mkdir()
+    (folder / "weights" / "studies" / "guidance-sweep.json").write_text(json.dumps(study()))
     contents(folder, [CHAPTER])
 
 

@@ -132,6 +132,13 @@ def test_errata_are_all_there_with_an_outcome_and_a_source(site):
         assert section.select("a[href^='references.html#']"), number
 
 
+def test_the_status_page_leads_to_what_a_study_measured(site):
+    rows = page(site, "status").select("table tr")
+    row = next(row for row in rows if "guidance-sweep" in row.text)
+    assert "1 min 11 s" in row.text
+    assert follow(site, row.a) == mini_book.study()
+
+
 def test_the_status_page_reads_the_records(site):
     status = page(site, "status").text
     for part in (

@@ -28,6 +28,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims", claims.ClaimsDirective)
     app.add_directive("status-chapters", status.Chapters)
     app.add_directive("status-environment", status.Environment)
+    app.add_directive("status-studies", status.Studies)
     app.add_directive("status-weights", status.Weights)
     app.add_directive("scene-words", scenes.Words)
     app.add_directive("scene-captions", scenes.Captions)

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from evidence.library import RECORD, TRAINING, Library
+from evidence.library import RECORD, STUDIES, TRAINING, Library
 
 FOLDER = "records"
 
@@ -27,6 +27,11 @@ def table_uri(record: str, file: str) -> str:
 def training_uri(weights: str) -> str:
     """Where the site keeps the training record of some weights, from its root."""
     return f"{FOLDER}/weights/{weights}/{TRAINING}"
+
+
+def study_uri(study: str) -> str:
+    """Where the site keeps what a study measured, from its root."""
+    return f"{FOLDER}/weights/{STUDIES}/{study}.json"
 
 
 def link(env: BuildEnvironment, text: str, uri: str, *classes: str) -> nodes.reference:
@@ -47,6 +52,8 @@ def copy(app: Sphinx, failure: Exception | None) -> None:
             _copy(library.results / name / file, out / table_uri(name, file))
     for name in library.trainings:
         _copy(library.weights / name / TRAINING, out / training_uri(name))
+    for name in library.studies:
+        _copy(library.weights / STUDIES / f"{name}.json", out / study_uri(name))
 
 
 def _copy(source: Path, target: Path) -> None:

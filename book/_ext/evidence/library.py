@@ -9,21 +9,24 @@ from typing import Any
 
 RECORD = "record.json"
 TRAINING = "training.json"
+STUDIES = "studies"
 
 
 @dataclass(frozen=True)
 class Library:
-    """Records by chapter and training records by weights; both empty where nothing was run."""
+    """Records by chapter, training records by weights, studies by name; empty where nothing was run."""
 
     results: Path
     weights: Path
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, results: Path, weights: Path) -> Library:
-        """Read every `<chapter>/record.json` of `results` and every `<name>/training.json` of `weights`."""
-        return cls(results, weights, _each(results, RECORD), _each(weights, TRAINING))
+        """Read every `<chapter>/record.json` of `results`, `<name>/training.json` and `studies/<name>.json` of `weights`."""
+        studies = {path.stem: _read(path) for path in sorted((weights / STUDIES).glob("*.json"))}
+        return cls(results, weights, _each(results, RECORD), _each(weights, TRAINING), studies)
 
     def metric(self, record: str, name: str) -> dict[str, Any] | None:
         """The metric `name` of a chapter's record, or None where it was not measured."""
@@ -42,4 +45,8 @@ class Library:
 
 
 def _each(folder: Path, name: str) -> dict[str, dict[str, Any]]:
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{name}"))}
+    return {path.parent.name: _read(path) for path in sorted(folder.glob(f"*/{name}"))}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from evidence import files, line, tables, wording
-from evidence.library import RECORD, TRAINING
+from evidence.library import RECORD, STUDIES, TRAINING
 from evidence.shown import reference
 from experiments.records.weights import missed
 
@@ -24,6 +24,8 @@ class StatusTable(SphinxDirective):
             self.env.note_dependency(str(library.results / name / RECORD))
         for name in library.trainings:
             self.env.note_dependency(str(library.weights / name / TRAINING))
+        for name in library.studies:
+            self.env.note_dependency(str(library.weights / STUDIES / f"{name}.json"))
         table = self.table()
         if table is None:
             return [nodes.paragraph("", NOTHING, classes=["not-measured"])]
@@ -101,6 +103,26 @@ class Weights(StatusTable):
             _plain(training.get("mirrors")),
             files.link(self.env, "training", files.training_uri(name)),
         ]
+
+
+class Studies(StatusTable):
+    """What was measured once, outside the chapters: how many parts, for how long, where."""
+
+    def table(self) -> nodes.table | None:
+        head = ["study", "parts", "time", "device", "threads", "torch", "record"]
+        rows = [
+            [
+                name,
+                _whole(len(study["parts"])),
+                wording.duration(study["seconds"]),
+                study["device"],
+                _whole(study["threads"]),
+                study["versions"]["torch"],
+                files.link(self.env, "study", files.study_uri(name)),
+            ]
+            for name, study in self.env.app.evidence.studies.items()
+        ]
+        return tables.plain(head, rows) if rows else None
 
 
 def scores(training: dict[str, Any]) -> str:
