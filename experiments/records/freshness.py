@@ -13,6 +13,7 @@ from experiments.records import environment
 from experiments.records.project import Chapter, Project, ProjectError
 
 NAME = "inputs.json"
+STUDIES = "studies"
 CATALOGUES = (
     "experiments.models.recipes",
     "experiments.models.cards",
@@ -61,14 +62,16 @@ def used_modules(project: Project, chapter: Chapter) -> list[str]:
 
 
 def used_weights(project: Project, chapter: Chapter, models: Iterable[str] = ()) -> list[str]:
-    """Folders of `weights/` that the chapter depends on."""
+    """Folders of `weights/`, and single studies (`studies/<name>.json`), that the chapter depends on."""
     folders = {path.name for path in project.weights.glob("*") if path.is_dir() and not path.name.startswith(".")}
+    studies = {path.stem: f"{STUDIES}/{path.name}" for path in project.weights.glob(f"{STUDIES}/*.json")}
     said = {text for source in chapter.code() for text in _texts(source)}
     for module in closure(used_modules(project, chapter), project.package):
         file = project.root.joinpath(*module.split(".")).with_suffix(".py")
         if file.is_file() and not module.startswith(CATALOGUES):
             said |= set(_texts(file.read_text(encoding="utf-8")))
-    return sorted(folders & (said | set(models)))
+    used = [studies[name] for name in studies.keys() & said]
+    return sorted([*((folders - {STUDIES}) & (said | set(models))), *used])
 
 
 def _texts(source: str) -> Iterable[str]:
