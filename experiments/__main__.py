@@ -57,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--images", type=_positive, metavar="N", help="a plan of N training images, if that is less than the row's budget"
     )
+    command.add_argument(
+        "--until", type=_positive, metavar="N", help="ship what is learned after N images of the plan; it can go on later"
+    )
 
     command = commands.add_parser("study", help="measure what takes longer than a chapter may, or go on with it")
     command.set_defaults(run=_study)
@@ -175,7 +178,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.name and options.name not in rows:
         return _usage(f"no miniature {options.name!r}{_nearest(options.name, rows)}; there are: {', '.join(rows)}")
     names = [options.name] if options.name else unfinished(Project(), rows)
-    left = train(names, options.device, options.budget, options.images)
+    left = train(names, options.device, options.budget, options.images, options.until)
     for reason in left:
         print(f"not finished: {reason}")
     print(f"{len(names) - len(left)} of {len(names)} trained; `python -m experiments status` shows how well")

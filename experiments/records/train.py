@@ -19,12 +19,17 @@ def unfinished(project: Project, rows: dict[str, Any]) -> list[str]:
 
 
 def train(
-    names: Iterable[str], device: str | None = None, minutes: float | None = None, images: int | None = None
+    names: Iterable[str],
+    device: str | None = None,
+    minutes: float | None = None,
+    images: int | None = None,
+    until: int | None = None,
 ) -> list[str]:
     """Train each of `names`, or go on with it; those that are not finished, each with the reason.
 
     `minutes` is the time for each; what was learned by then is kept, and the next call goes on from there.
     `images` shortens each plan, which then ends and ships; the record keeps the row's own budget beside it.
+    `until` ships a run as it stands after so many images of its plan, with which it may go on later.
     """
     from experiments.metrics.scores import measure
     from experiments.training.journal import Unfinished
@@ -37,7 +42,7 @@ def train(
         started = time.monotonic()
         print(f"[{number}/{len(names)}] {name}: training", flush=True)
         try:
-            train_one(name, measure, device=device, minutes=minutes, images=images, tell=_teller(name))
+            train_one(name, measure, device=device, minutes=minutes, images=images, tell=_teller(name), until=until)
         except (Unfinished, CheckpointError, FileNotFoundError, FloatingPointError) as error:
             left.append(f"{name}: {error}")
         else:

@@ -17,6 +17,7 @@ from diffusers import DiffusionPipeline
 
 from experiments.artefacts import atomic_folder, write_json
 from experiments.models.recipes import Recipe
+from experiments.training.beginning import beginning, not_past
 from experiments.training.loop import Plan, Progress, fit
 from experiments.training.precision import fast_dtype
 
@@ -33,7 +34,8 @@ class Unfinished(RuntimeError):
 class Journal:
     """One training run of a row. `measure(thing, thorough)` gives scores; `tell(progress, plan)` hears of every step.
 
-    `images` shortens the plan (the record keeps the row's budget beside it), `minutes` interrupts it.
+    `images` shortens the plan (the record keeps the row's budget beside it), `minutes` interrupts it, and at `until` images
+    it stops and ships what it has.
     """
 
     recipe: Recipe
@@ -42,6 +44,7 @@ class Journal:
     tell: Callable[[Progress, Plan], None] = lambda progress, plan: None
     images: int | None = None
     minutes: float | None = None
+    until: int | None = None
     curve: list[list[float]] = field(default_factory=list)
     evaluations: list[list[Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -49,15 +52,18 @@ class Journal:
 
     def plan(self, plan: Plan) -> Plan:
         """`plan`, shortened where this run is to be shorter than the row's budget."""
-        return dataclasses.replace(plan, images=min(self.images or plan.images, plan.images))
+        plan = dataclasses.replace(plan, images=min(self.images or plan.images, plan.images))
+        return beginning(plan, self.until) if self.until else plan
 
     def run(self, model, average, loss, plan: Plan, checkpoint: Path, subject: Any) -> None:
         """Train to the end of `plan`; `subject` is what `measure` is given. Raises `Unfinished` when the minutes are over."""
+        not_past(plan, checkpoint)
         self.planned = plan
         beside = checkpoint.with_suffix(".json")
         if checkpoint.exists() and beside.exists():
             self.curve, self.evaluations, self.seconds = json.loads(beside.read_text(encoding="utf-8"))
-        every, visit, total, count, begun = max(1, plan.steps // POINTS), max(1, plan.steps // VISITS), 0.0, 0, None
+        whole = getattr(plan, "whole", plan).steps  # a run that is to stop early is looked at where the whole one is
+        every, visit, total, count, begun = max(1, whole // POINTS), max(1, whole // VISITS), 0.0, 0, None
         steps = fit(model, average, loss, plan, checkpoint)
         for progress in steps:
             self.seconds, total, count = progress.seconds, total + progress.loss, count + 1
@@ -134,15 +140,19 @@ def save_half(thing: Any, folder: Path, shared: dict[str, str]) -> None:
 
 
 def _share(part: torch.nn.Module, place: Path, source: Path) -> None:
-    """A link from `place` to the folder `source`; an autoencoder keeps a config of its own, as each pipeline class reads it
-    differently, and links to the weights alone."""
-    if not hasattr(part, "save_config"):
+    """A link from `place` to the folder `source`. An autoencoder keeps a config of its own, as each pipeline class reads it
+    differently, and so does a text tower that leaves out layers; they link to the weights alone."""
+    if not hasattr(part, "save_config") and _layers(part.config) == _layers(json.loads((source / "config.json").read_text(encoding="utf-8"))):
         os.symlink(os.path.relpath(source, place.parent), place)
         return
-    part.save_config(place)
+    (part.save_config if hasattr(part, "save_config") else part.config.save_pretrained)(place)
     _tidy(place / "config.json")
     for file in source.glob("*.safetensors"):
         os.symlink(os.path.relpath(file, place), place / file.name)
+
+
+def _layers(config: Any) -> int | None:
+    return (config if isinstance(config, dict) else config.to_dict()).get("num_hidden_layers")
 
 
 def _save_module(module: torch.nn.Module, folder: Path) -> None:

@@ -26,11 +26,12 @@ def train(
     minutes: float | None = None,
     images: int | None = None,
     tell: Callable[[Progress, Plan], None] = lambda progress, plan: None,
+    until: int | None = None,
 ) -> Path:
     """Train the miniature `name`, or go on with it, and ship it; returns its folder.
 
     measure(name, thing, thorough): scores of what was trained. `images` shortens the row's budget, `minutes` interrupts the run
-    (`journal.Unfinished`). Raises ValueError for an unknown name, FileNotFoundError where a row it needs is not trained.
+    (`journal.Unfinished`), at `until` images of its plan it is shipped as it stands. Raises ValueError for an unknown name, FileNotFoundError where a row it needs is not trained.
     """
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, 1) or list(RECIPES)[:1]
@@ -49,5 +50,6 @@ def train(
         tell,
         images,
         minutes,
+        until,
     )
     return getattr(importlib.import_module(module), function)(recipe, journal)

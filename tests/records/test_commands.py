@@ -44,7 +44,7 @@ def test_one_row_that_cannot_be_finished_does_not_keep_the_others_from_training(
 
     done = []
 
-    def train_one(name, measure, device, minutes, tell, images=None):
+    def train_one(name, measure, device, minutes, tell, images=None, until=None):
         if name == "first":
             raise Unfinished("10 of 20 images")
         done.append((name, minutes))

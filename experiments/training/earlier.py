@@ -1,0 +1,30 @@
+"""A row that is another row's run at an earlier step, as SD 1.4 and 1.5 are two stops of one run from SD 1.2."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from experiments.models.recipes import RECIPES, Recipe
+from experiments.models.zoo import WEIGHTS
+from experiments.training import corpus, denoiser
+from experiments.training.beginning import adopt, beginning
+from experiments.training.journal import Journal
+from experiments.training.loop import Plan
+
+
+def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:
+    """Carry out the run of the row `recipe.config["run"]` up to the share `recipe.config["share"]` of its steps and ship it.
+
+    The plan is the one in that row's record, so its weights must be there; where its checkpoint is not past the share,
+    this goes on from it. What the seed draws is the same, but a machine that computes in another format than the one
+    that trained the other row rounds differently: both records say in which (`dtype`).
+    """
+    other = RECIPES[recipe.config["run"]]
+    kept = json.loads((weights / other.name / "training.json").read_text(encoding="utf-8"))["plan"]
+    whole = Plan(**{field.name: kept[field.name] for field in fields(Plan)})
+    plan = beginning(whole, round(whole.steps * recipe.config["share"]) * whole.batch)
+    checkpoint = denoiser.checkpoint(recipe, scenes, weights)
+    adopt(denoiser.checkpoint(other, scenes, weights), checkpoint, plan)
+    return denoiser.carry_out(recipe, journal, plan, checkpoint, scenes, weights)
