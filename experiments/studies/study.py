@@ -25,7 +25,7 @@ from experiments.artefacts import ROOT, fingerprint, source_hash, store, write_j
 from experiments.models.zoo import WEIGHTS, weights_hash
 
 FOLDER = WEIGHTS / "studies"
-CATALOGUES = ("experiments.artefacts", "experiments.models.zoo")  # how weights are found and files written measures nothing
+CATALOGUES = ("experiments.artefacts", "experiments.models.zoo", "experiments.studies.study")  # these find and keep, and measure nothing
 
 Part = tuple[Any, ...]
 Result = Mapping[str, Any]
