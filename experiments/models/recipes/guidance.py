@@ -14,11 +14,12 @@ STUDENT = dict(
     denoiser=UNET | dict(time_cond_proj_dim=64),
     scheduler=DDIM,
     solver="DDIMScheduler",
+    scores="experiments.metrics.student_scores:scores",
 )
 _BY_STUDENT = (LOOP, RENDER, CAPTIONS, "experiments.training.guidance_loss")
 _OF_STUDENTS = dict(
     trainer="experiments.training.guidance_distillation:train",
-    batch=64,
+    batch=32,
     rate=5e-4,
     made_by=_BY_STUDENT,
     expected=TEXT_TO_IMAGE_BARS,
@@ -67,5 +68,4 @@ ROWS = (
         **_OF_STUDENTS,
     ),
     _student(4, "mini-sd1.5-guided", 32_000),
-    _student(2, "mini-sd1.5-guided-4", 32_000),
 )
