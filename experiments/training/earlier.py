@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import fields
 from pathlib import Path
 
+from diffusers import DiffusionPipeline
+
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.models.zoo import WEIGHTS
 from experiments.training import corpus, denoiser
-from experiments.training.beginning import adopt, beginning
+from experiments.training.beginning import adopt, beginning, not_past
 from experiments.training.journal import Journal
-from experiments.training.loop import Plan
+from experiments.training.loop import Plan, fit
+from experiments.training.objective import loss
 
 
 def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:
@@ -22,9 +26,35 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     that trained the other row rounds differently: both records say in which (`dtype`).
     """
     other = RECIPES[recipe.config["run"]]
-    kept = json.loads((weights / other.name / "training.json").read_text(encoding="utf-8"))["plan"]
-    whole = Plan(**{field.name: kept[field.name] for field in fields(Plan)})
+    whole = recorded_plan(other.name, weights)
     plan = beginning(whole, round(whole.steps * recipe.config["share"]) * whole.batch)
     checkpoint = denoiser.checkpoint(recipe, scenes, weights)
     adopt(denoiser.checkpoint(other, scenes, weights), checkpoint, plan)
     return denoiser.carry_out(recipe, journal, plan, checkpoint, scenes, weights)
+
+
+def stopped(name: str, images: int, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> DiffusionPipeline:
+    """The pipeline of the row `name` as its own run had it after `images` images, for comparisons; nothing is shipped.
+
+    It is trained in the cache, from the start or from a checkpoint of the same run that is not past that point.
+    """
+    recipe = RECIPES[name]
+    plan = beginning(recorded_plan(name, weights), images)
+    usual = denoiser.checkpoint(recipe, scenes, weights)
+    kept = usual.with_name(f"{usual.stem}-{images}.pt")
+    adopt(usual, kept, plan)
+    not_past(plan, kept)
+    pipe = denoiser.assemble_seeded(recipe, weights)
+    tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
+    codes = corpus.codes(pipe.vae, weights / "autoencoder", "train", scenes)
+    average = copy.deepcopy(pipe.unet).requires_grad_(False)
+    for _ in fit(pipe.unet, average, loss(pipe, recipe.objective, codes, tokens, recipe.batch), plan, kept):
+        pass
+    pipe.unet = average.eval()
+    return pipe
+
+
+def recorded_plan(name: str, weights: Path = WEIGHTS) -> Plan:
+    """The plan of the whole run in a row's record."""
+    kept = json.loads((weights / name / "training.json").read_text(encoding="utf-8"))["plan"]
+    return Plan(**{field.name: kept[field.name] for field in fields(Plan)})
