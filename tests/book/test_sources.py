@@ -1,0 +1,39 @@
+"""What every chapter's source keeps to, whatever it is about."""
+
+import re
+
+import nbformat
+import pytest
+
+from experiments.records.project import Project
+
+CHAPTERS = {chapter.name: nbformat.read(chapter.source, as_version=4).cells for chapter in Project().chapters()}
+
+
+@pytest.fixture(params=CHAPTERS.values(), ids=CHAPTERS)
+def cells(request):
+    return request.param
+
+
+def test_it_stores_no_outputs_and_has_one_cell_of_parameters(cells):
+    assert not any(cell.get("outputs") for cell in cells)
+    assert [cell.metadata.get("tags") for cell in cells].count(["parameters"]) == 1
+
+
+def test_every_claim_states_its_rule_before_it_is_judged(cells):
+    judged = {name: k for k, cell in enumerate(cells) for name in re.findall(r'run\.claim\(\s*"(C\d\d)"', cell.source)}
+    assert judged
+    for claim, at in judged.items():
+        told = [cell.source for cell in cells[:at] if cell.cell_type == "markdown"]
+        assert any(re.search(rf"\*\*Rules? for[^*]*{{claim}}`{claim}`", text) for text in told), claim
+
+
+def test_solutions_are_folded_and_checked(cells):
+    folded = [cell for cell in cells if cell.cell_type == "code" and "hide-input" in cell.metadata.get("tags", [])]
+    checks = [cell for cell in folded if "assert " in cell.source]
+    assert len(checks) >= sum("```{dropdown} Solution" in cell.source for cell in cells)
+
+
+def test_no_cell_names_a_folder_of_some_machine(cells):
+    for cell in cells:
+        assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users)/", cell.source)
