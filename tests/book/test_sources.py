@@ -28,10 +28,11 @@ def test_every_claim_states_its_rule_before_it_is_judged(cells):
         assert any(re.search(rf"\*\*Rules? for[^*]*{{claim}}`{claim}`", text) for text in told), claim
 
 
-def test_solutions_are_folded_and_checked(cells):
-    folded = [cell for cell in cells if cell.cell_type == "code" and "hide-input" in cell.metadata.get("tags", [])]
-    checks = [cell for cell in folded if "assert " in cell.source]
-    assert len(checks) >= sum("```{dropdown} Solution" in cell.source for cell in cells)
+def test_every_solution_is_followed_by_a_check(cells):
+    starts = [k for k, cell in enumerate(cells) if "```{dropdown} Solution" in cell.source]
+    assert len(starts) >= 3
+    for start, stop in zip(starts, [*starts[1:], len(cells)]):
+        assert any(c.cell_type == "code" and "assert " in c.source for c in cells[start:stop]), cells[start].source[:60]
 
 
 def test_no_cell_names_a_folder_of_some_machine(cells):
