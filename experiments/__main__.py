@@ -66,6 +66,26 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", help="a study that `status` lists; all of them without a name")
     command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes; resumable")
 
+    command = commands.add_parser("timing", help="time released systems at their real size, without weights, on a GPU")
+    command.set_defaults(run=_timing)
+    command.add_argument("name", nargs="?", help="such as sd1.5 or flux1-dev; all of the lecture's without a name")
+    command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes; resumable")
+    command.add_argument("--small", action="store_true", help="shrunk, on the processor: proves that it runs")
+
+    command = commands.add_parser("generate", help="draw captions of MS-COCO with released systems, or go on with it")
+    command.set_defaults(run=_generate)
+    command.add_argument("--models", required=True, metavar="NAMES", help="such as sd1.5,sdxl or a NAME@REVISION or a folder")
+    command.add_argument("--coco", required=True, metavar="FOLDER", help="annotations/ and the pictures' folder, as unpacked")
+    command.add_argument("--n", type=_positive, default=5000, help="captions, one of each picture (default: 5000)")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where the sets of pictures are kept")
+    command.add_argument("--split", default="val2017", help="split of COCO (default: val2017)")
+    command.add_argument("--seeds", type=_positive, default=1, metavar="K", help="pictures of each caption (default: 1)")
+    command.add_argument("--steps", type=_positive, help="denoising steps (default: the release's)")
+    command.add_argument("--resolution", type=_positive, metavar="SIDE", help="pixels (default: the release's)")
+    command.add_argument("--batch", type=_positive, help="pictures at once (default: what fits the free memory)")
+    command.add_argument("--device", help="such as cuda or cpu (default: the best there is)")
+    command.add_argument("--compile", action="store_true", help="compile the denoisers: minutes at first, faster after")
+
     command = commands.add_parser("bench", help="time this project against the plain ways, as ratios (`make bench`)")
     command.set_defaults(run=_bench)
     command.add_argument("--only", metavar="WORD", help="only benchmarks whose name contains WORD")
@@ -74,6 +94,9 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_doctor)
     command.add_argument("--scale", choices=("smoke", "mini", "full"), default="mini", help="scale to prepare for")
     command.add_argument("--model", help="released model to look for (with --scale full)")
+    command.add_argument("--chapter", metavar="NAME", help="what this chapter needs, such as 09-evaluation or 9")
+    command.add_argument("--models", metavar="A,B", help="with --chapter: its models, such as sd1.5,sdxl")
+    command.add_argument("--coco", metavar="FOLDER", help="with --chapter: the folder of MS-COCO 2017")
     return top
 
 
@@ -209,6 +232,47 @@ def _study(options: argparse.Namespace) -> int:
     return 0
 
 
+def _timing(options: argparse.Namespace) -> int:
+    import time
+
+    from experiments.metrics.timing import measure
+    from experiments.models.systems import ROWS, UnknownSystem
+
+    begun, left = time.monotonic(), options.budget
+    try:
+        for name in [options.name] if options.name else [row.name for row in ROWS]:
+            if options.budget is not None:
+                left = max(0.0, options.budget - (time.monotonic() - begun) / 60)
+            if not measure(name, left, options.small):
+                return 0
+    except (RuntimeError, UnknownSystem) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from experiments.sampling.coco_run import generate_coco
+    from experiments.sampling.worker import Settings, share_from_environment
+
+    names = [name for name in options.models.strip("[] ").replace(",", " ").split() if name]
+    settings = Settings(options.steps, options.resolution, options.batch, options.device, options.compile, **share_from_environment())
+    seeds = range(options.seeds)
+    made = generate_coco(
+        names, options.coco, options.n, options.out, split=options.split, seeds=seeds, settings=settings, say=_say
+    )
+    for name, folder in made.folders.items():
+        there = "complete" if (folder / "manifest.json").is_file() else "this worker's share is done"
+        print(f"{name}: {there}, in {folder}")
+    for name, reason in made.failed.items():
+        print(f"error: {reason}", file=sys.stderr)
+    return int(bool(made.failed))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from experiments.records.bench import run
     from experiments.records.project import Project
@@ -220,7 +284,9 @@ def _doctor(options: argparse.Namespace) -> int:
     from experiments.records.doctor import examine
     from experiments.records.project import Project
 
-    found = examine(Project(), options.scale, options.model)
+    given = {"models": options.models.split(",")} if options.models else {}
+    given |= {"coco": options.coco} if options.coco else {}
+    found = examine(Project(), options.scale, options.model, options.chapter, given)
     for finding in found:
         sign = "ok  " if finding.good else "FAIL" if finding.needed else "note"
         print(f"{sign}  {finding.what}" + ("" if finding.good else f": {finding.remedy}"))
@@ -250,6 +316,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _expected(error: Exception) -> bool:
     """Whether `error` says all there is to say; anything else is a fault of the program and keeps its traceback."""
+    if type(error).__name__ in ("CocoError", "UnknownSystem", "SetError", "WeightsError"):
+        return True  # their modules import torch, which the other commands do without
     from experiments.records.book import BookError
     from experiments.records.build import BuildErrors
     from experiments.records.execute import ChapterError
