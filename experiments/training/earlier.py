@@ -27,7 +27,8 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     """
     other = RECIPES[recipe.config["run"]]
     whole = recorded_plan(other.name, weights)
-    plan = beginning(whole, round(whole.steps * recipe.config["share"]) * whole.batch)
+    share = round(whole.steps * recipe.config["share"]) * whole.batch
+    plan = beginning(whole, min(journal.until or share, share))  # a run cut short ships as the under-trained thing it is
     checkpoint = denoiser.checkpoint(recipe, scenes, weights)
     adopt(denoiser.checkpoint(other, scenes, weights), checkpoint, plan)
     return denoiser.carry_out(recipe, journal, plan, checkpoint, scenes, weights)
