@@ -1,0 +1,112 @@
+"""Studies of guidance on a miniature: the sweep of w, the practitioner's ways, the pair with a classifier, the students.
+
+Each part is one setting, drawn for the same prompts and from the same noise with three seeds (`metrics.guidance_cells`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from experiments.metrics import guidance_draw, guidance_pair, guidance_students
+from experiments.metrics.guidance_cells import measure
+from experiments.studies.study import Study
+
+MODEL, WEAK, SEEDS, STEPS = "mini-sd1.5", "mini-sd1.4", (0, 1, 2), 8
+JUDGES = ("checker", "clip-eval")
+SCALES = (1.0, 4.0, 15.0, 0.0, 2.0, 8.0)  # of the sweep, most wanted first
+MANY, FEW = 56, 14  # prompts of each category: 1008 pictures in all, and 252
+STRONG = 8.0  # the weight at which ways are compared that are to mend what strong guidance spoils
+CELLS = "experiments.metrics.guidance_cells"
+
+
+def _by_way(per_category: int):
+    def of_part(way: str, *given: float) -> dict:
+        *numbers, steps = given
+        return measure(partial(guidance_draw.draw, MODEL, way, numbers, steps), per_category, SEEDS)
+
+    return of_part
+
+
+def _by_pair(who: str, scale: float, steps: int) -> dict:
+    draw = {
+        "denoiser and classifier": partial(guidance_pair.together, MODEL, scale, True),
+        "classifier told no noise": partial(guidance_pair.together, MODEL, scale, False),
+        "classifier alone": partial(guidance_pair.alone, MODEL, scale),
+    }[who]
+    return measure(partial(draw, steps), FEW, SEEDS)
+
+
+def _by_student(student: str, w: float, steps: int) -> dict:
+    return measure(partial(guidance_students.draw, student, w, steps), FEW, SEEDS)
+
+
+def _by_weaker(w: float, steps: int) -> dict:
+    return measure(partial(guidance_draw.weaker, MODEL, WEAK, w, steps), FEW, SEEDS)
+
+
+def _study(name: str, parts: list, of_part, per_category: int, *made_by: str, needs: tuple[str, ...] = ()) -> Study:
+    settings = {"model": MODEL, "per category": per_category, "seeds": SEEDS}
+    return Study(name, lambda: parts, of_part, (CELLS, *made_by), (MODEL, *JUDGES, *needs), settings)
+
+
+SWEEP = _study(
+    "guidance-sweep",
+    [("classifier-free", w, STEPS) for w in SCALES],
+    _by_way(MANY),
+    MANY,
+    "experiments.metrics.guidance_draw",
+)
+WAYS = _study(
+    "guidance-ways",
+    [
+        ("classifier-free", STRONG, STEPS),
+        ("rescaled", STRONG, 0.7, STEPS),
+        ("projected", STRONG, 0.0, STEPS),
+        ("interval", STRONG, 0.25, 0.75, STEPS),
+        ("classifier-free", 4.0, STEPS),
+        ("negative prompt", 4.0, STEPS),
+        ("perturbed attention", 2.0, STEPS),
+        ("classifier-free", 4.0, 4),  # the cost of a student of eight steps
+        ("classifier-free", 4.0, 2),
+    ],
+    _by_way(FEW),
+    FEW,
+    "experiments.metrics.guidance_draw",
+)
+PAIR = _study(
+    "guidance-pair",
+    [
+        ("denoiser and classifier", 4.0, STEPS),
+        ("denoiser and classifier", 0.0, STEPS),
+        ("classifier alone", 0.5, 40),
+        ("denoiser and classifier", 1.0, STEPS),
+        ("classifier told no noise", 4.0, STEPS),
+    ],
+    _by_pair,
+    FEW,
+    "experiments.metrics.guidance_pair",
+    needs=("latent-classifier",),
+)
+STUDENTS = _study(
+    "guidance-students",
+    [
+        ("mini-sd1.5-guided-4", 4.0, 4),
+        ("mini-sd1.5-guided", 4.0, 4),
+        ("mini-sd1.5-guided", 4.0, 8),
+        ("mini-sd1.5-guided", 1.0, 8),
+        ("mini-sd1.5-guided", 8.0, 8),
+    ],
+    _by_student,
+    FEW,
+    "experiments.metrics.guidance_students",
+    needs=("mini-sd1.5-guided", "mini-sd1.5-guided-4"),
+)
+AUTO = _study(
+    "guidance-auto",
+    [("autoguidance", w, STEPS) for w in (2.0, 4.0)],
+    lambda way, w, steps: _by_weaker(w, steps),
+    FEW,
+    "experiments.metrics.guidance_draw",
+    needs=(WEAK,),
+)
+STUDIES = (SWEEP, WAYS, PAIR, STUDENTS, AUTO)
