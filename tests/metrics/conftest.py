@@ -1,7 +1,12 @@
 """A CLIP folder with random weights: the same files as a trained one."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path[:0] = [str(Path(__file__).parent)]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,104 @@
+"""Scoring a generated set of COCO: through its manifest, against the pictures whose captions were drawn, with its cost.
+
+A set that is incomplete or mixed is refused by `sampling.sets.complete`; what is scored is what its list says, and the
+flags of its pictures (black, constant, not finite, replaced) are counted beside the scores, never left out of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import huggingface_hub
+import torch
+
+from experiments.data.coco import Coco, CocoError
+from experiments.metrics import cost
+from experiments.metrics.intervals import Estimate
+from experiments.metrics.judged import BATCH, Looked, Panel, about, joined, look, row
+from experiments.metrics.latency import peak_memory
+from experiments.metrics.listing import HERE, Cell, Row
+from experiments.models import hub, systems
+from experiments.sampling.generate import generator
+from experiments.sampling.sets import Drawn
+from experiments.sampling.worker import Settings, arguments
+
+JUDGE = {"FID": "inception-v3", "FID at unlimited n": "inception-v3", "KID": "inception-v3", "CMMD": "CMMD's CLIP",
+         "CLIP score": "CLIP ViT-L/14", "aesthetic": "LAION aesthetic"}
+
+
+class Cost(NamedTuple):
+    """What one system costs: single pictures, batches, peak memory in MiB, parameters by part, operations of a picture."""
+
+    runtime: cost.Runtime
+    batches: Mapping[int, Estimate]
+    memory: float
+    parameters: Mapping[str, int]
+    flops: int
+
+
+def only(releases: str | Path) -> None:
+    """Have released weights come from the hub's cache in the folder `releases`, and nothing from the network."""
+    if not Path(releases).is_dir():
+        raise FileNotFoundError(f"no folder {releases}: `releases` is a hub cache, with folders such as models--owner--name")
+    huggingface_hub.constants.HF_HUB_CACHE = str(Path(releases).resolve())
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
+
+
+def drawn_pictures(made: Drawn, by: Panel) -> Looked:
+    """What the judges see in a complete set, batch by batch, so that n is not bounded by memory."""
+    texts = [job.text for job in made.jobs.jobs]
+    return joined(look(made.pictures(i, min(i + BATCH, len(made))), texts[i : i + BATCH], by) for i in range(0, len(made), BATCH))
+
+
+def real_pictures(made: Drawn, coco: Coco, by: Panel, side: int) -> Looked:
+    """What they see in the pictures of COCO whose captions the set drew, in the same order, as squares of `side` pixels."""
+    places = {picture.id: i for i, picture in enumerate(coco.images)}
+    missing = [job.image for job in made.jobs.jobs if job.image not in places]
+    if missing:
+        raise CocoError(f"{made.folder.name} was drawn from captions of image {missing[0]}, which {coco.split} does not list: score it with its own folder")
+    jobs = made.jobs.jobs
+    parts = (jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH))
+    return joined(look(torch.stack([coco.image(places[j.image], side) for j in part]), [j.text for j in part], by) for part in parts)
+
+
+def measured(made: Drawn, seen: Looked, real: Looked, by: Panel, spent: Cost | None = None, seed: int = 0) -> Row:
+    """A row of the table for a set that was drawn and seen; every cell says what it was made with."""
+    plan = {"set": made.folder.name, "list": made.jobs.hash, "flags": made.flags}
+    cells = {name: Cell.of(value, **about(by.hashes, JUDGE[name], _filter(name)), **plan) for name, value in row(seen, real, seed).items()}
+    return Row(systems.find(made.plan["system"]).title, HERE, cells | (cost_cells(spent) if spent else {}))
+
+
+def _filter(metric: str) -> str:
+    return "inception" if metric in ("FID", "FID at unlimited n", "KID") else "clip"
+
+
+def cost_cells(spent: Cost, clock: str = "the wall's") -> dict[str, Cell]:
+    """The columns of cost."""
+    warm, size, timed = spent.runtime.warm, cost.best(spent.batches), {"clock": clock}
+    found = {
+        "seconds": Cell.of(warm, **timed), "cold": Cell(spent.runtime.cold, n=1, about=timed),
+        "denoised": Cell(spent.runtime.denoised, n=len(spent.runtime.calls), about=timed | {"definition": "mean over prompts of the fastest repeat"}),
+        "at best batch": Cell.of(spent.batches[size], **timed), "best batch": Cell(size, n=len(spent.batches)),
+        "memory": Cell(spent.memory), "parameters": Cell(sum(spent.parameters.values()) / 1e6, about=spent.parameters),
+    }  # fmt: skip
+    return found | ({"operations": Cell(spent.flops / 1e9)} if spent.flops else {})
+
+
+def timed(name: str, prompts: list[str], settings: Settings = Settings(), repeats: int = 3, batches: tuple[int, ...] = (2, 4, 8)) -> Cost:
+    """Cost of a system through its own pipeline: cold from the first call after loading, then warm, then by batch."""
+    system, place = systems.find(name), settings.place
+    pipeline = hub.load(hub.fetch(system), getattr(torch, system.dtype) if place.type != "cpu" else torch.float32).to(place)
+    call = arguments(system, settings)
+
+    def draw(texts: list[str]) -> Any:
+        return pipeline(prompt=texts, generator=[generator(text, 0) for text in texts], **call)
+
+    with peak_memory(place) as peak:
+        took = cost.runtime(lambda text: draw([text]), prompts, repeats, place, time.perf_counter)
+    by_size = cost.by_batch(lambda size: draw([*prompts * size][:size]), (1, *batches), repeats, place)
+    counted = cost.flops(partial(draw, prompts[:1])) if place.type == "cpu" else 0
+    return Cost(took, by_size, peak.mib, cost.parameters(pipeline), counted)
