@@ -93,19 +93,25 @@ def unseen(name: str) -> dict[str, str]:
 
 def build(name: str, part: str, device: str = "meta", dtype: Any = None) -> Any:
     """The component `part` of a card: its real class on `device`, with random weights there unless that is "meta"."""
+    return made(card(name)["components"][part], device, dtype)
+
+
+def made(component: dict[str, Any], device: str = "meta", dtype: Any = None) -> Any:
+    """A module from "class", "library" and "config", ready to run and not to be trained."""
     import torch
 
-    held = card(name)["components"][part]
-    kind = getattr(importlib.import_module(held["library"]), held["class"])
+    kind = getattr(importlib.import_module(component["library"]), component["class"])
+    own, config = component["library"] == "diffusers", component["config"]
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype or before)
     try:
         with torch.device(device):
-            own = held["library"] == "diffusers"
-            made = kind.from_config(_known(kind, held["config"])) if own else kind(kind.config_class(**held["config"]))
+            module = kind.from_config(_known(kind, config)) if own else kind(kind.config_class(**config))
     finally:
         torch.set_default_dtype(before)
-    return made.eval().requires_grad_(False)
+    if dtype and not own:  # a configuration of transformers may name a type of its own
+        module = module.to(dtype)
+    return module.eval().requires_grad_(False)
 
 
 def _known(kind: type, config: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def _known(kind: type, config: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def counted() -> dict[str, Any]:
-    """What `releases/counted.json` holds: {model: {component: {"parameters", "gigaflops", "runs"}}}."""
+    """What `releases/counted.json` holds: {model: {component: {"parameters", "buffers", "gigaflops", "working", "runs"}}}."""
     return json.loads(COUNTED.read_text(encoding="utf-8"))
 
 
@@ -191,15 +197,17 @@ def _measured_once(same: tuple[str, ...], name: str, part: str) -> dict[str, Any
 
 
 def _measured(name: str, part: str) -> dict[str, Any]:
-    """Parameters, elements of fixed tables in the file, and operations of a forward pass, in 10^9."""
+    """Parameters, elements of fixed tables in the file, 10^9 operations of a forward pass and 10^9 bytes that it holds."""
     from experiments.models import flops
 
-    made = build(name, part)
-    saved = made.state_dict().keys()
+    module = build(name, part)
+    saved = module.state_dict().keys()
+    operations, working = flops.forward(module, card(name), part)
     return {
-        "parameters": sum(each.numel() for each in made.parameters()),
-        "buffers": sum(each.numel() for key, each in made.named_buffers() if key in saved),
-        "gigaflops": round(flops.forward(made, card(name), part), 3),
+        "parameters": sum(each.numel() for each in module.parameters()),
+        "buffers": sum(each.numel() for key, each in module.named_buffers() if key in saved),
+        "gigaflops": round(operations, 3),
+        "working": round(working, 3),
     }
 
 

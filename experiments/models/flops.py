@@ -6,11 +6,15 @@ CPU it gives zero for fused attention.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from diffusers import PNDMScheduler
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 Call = dict[str, Any]
@@ -18,15 +22,61 @@ EIGHTH, SIXTEENTH = 8, 16  # pixels to a latent of every autoencoder here; to a 
 T5_TOKENS = {"HunyuanDiTPipeline": 256, "StableDiffusion3Pipeline": 256}  # of the pipeline's own call, where no card says
 
 
-def forward(module: torch.nn.Module, card: dict[str, Any], part: str) -> float:
-    """10^9 operations of one forward pass of `module`, on `meta`, with the card's default sizes and batch 1."""
+class Held(TorchDispatchMode):
+    """Bytes that tensors made inside the block hold, now and at most, views counted once; works on `meta` too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.users: dict[int, int] = {}
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        given = operation(*args, **(kwargs or {}))
+        for tensor in pytree.tree_leaves(given):
+            if isinstance(tensor, torch.Tensor):
+                self._take(tensor)
+        return given
+
+    def _take(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.users:
+            self.now += size
+            self.most = max(self.most, self.now)
+        self.users[key] = self.users.get(key, 0) + 1
+        weakref.finalize(tensor, self._leave, key, size)
+
+    def _leave(self, key: int, size: int) -> None:
+        self.users[key] -= 1
+        if not self.users[key]:
+            del self.users[key]
+            self.now -= size
+
+
+class Fused(TorchFunctionMode):
+    """Attention as one kernel that keeps no matrix of weights, as on a GPU; `meta` alone would spell it out."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is not torch.nn.functional.scaled_dot_product_attention:
+            return function(*args, **(kwargs or {}))
+        query, key, value = args[:3] if len(args) > 2 else (kwargs["query"], kwargs["key"], kwargs["value"])
+        groups = query.shape[1] // key.shape[1]  # grouped queries share keys and values
+        key, value = (each.repeat_interleave(groups, 1) if groups > 1 else each for each in (key, value))
+        return torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, False)[0]
+
+
+def forward(module: torch.nn.Module, card: dict[str, Any], part: str) -> tuple[float, float]:
+    """10^9 operations of one forward pass of `module` on `meta`, and 10^9 bytes that it holds at most beside weights.
+
+    At the card's default sizes, batch 1; the bytes are those of half precision, half of the float32 that runs here.
+    """
     call = INPUTS[type(module).__name__](sizes(card, part), module.config)
     way = module.decode if "z" in call else module
     if type(module).__name__ == "MultilingualCLIP":  # it asks for a mask and looks at its values, and on meta there are none
         way = module.transformer  # all but the projection of one vector
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with Fused(), Held() as held, FlopCounterMode(display=False) as counter, torch.no_grad():
         way(*([call.pop("z")] if "z" in call else []), **call)
-    return counter.get_total_flops() / 1e9
+    return counter.get_total_flops() / 1e9, held.most / 2 / 1e9
 
 
 def sizes(card: dict[str, Any], part: str) -> dict[str, int]:
