@@ -70,7 +70,6 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_timing)
     command.add_argument("name", nargs="?", help="such as sd1.5 or flux1-dev; all of the lecture's without a name")
     command.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so many minutes; resumable")
-    command.add_argument("--small", action="store_true", help="shrunk, on the processor: proves that it runs")
 
     command = commands.add_parser("generate", help="draw captions of MS-COCO with released systems, or go on with it")
     command.set_defaults(run=_generate)
@@ -243,7 +242,7 @@ def _timing(options: argparse.Namespace) -> int:
         for name in [options.name] if options.name else [row.name for row in ROWS]:
             if options.budget is not None:
                 left = max(0.0, options.budget - (time.monotonic() - begun) / 60)
-            if not measure(name, left, options.small):
+            if not measure(name, left):
                 return 0
     except (RuntimeError, UnknownSystem) as error:
         print(f"error: {error}", file=sys.stderr)
