@@ -66,8 +66,8 @@ def not_past(plan: Plan, checkpoint: Path) -> None:
 
 
 def adopt(source: Path, target: Path, plan: Beginning) -> None:
-    """Go on with the run in `source` under the name `target`, unless that is begun already or `source` is past the plan."""
-    if not target.exists() and 0 < steps_in(source) <= plan.steps:
+    """Go on with the run in `source` under the name `target`, where it is further than that and not past the plan."""
+    if steps_in(target) < steps_in(source) <= plan.steps:
         with atomic_write(target) as file:
             file.write(source.read_bytes())
         notes = source.with_suffix(".json")  # curve and evaluations

@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.models.zoo import WEIGHTS
 from experiments.training import corpus, denoiser
-from experiments.training.beginning import adopt, beginning, not_past
+from experiments.training.beginning import adopt, beginning, not_past, steps_in
 from experiments.training.journal import Journal
 from experiments.training.loop import Plan, fit
 from experiments.training.objective import loss
@@ -27,10 +27,13 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     """
     other = RECIPES[recipe.config["run"]]
     whole = recorded_plan(other.name, weights)
-    share = round(whole.steps * recipe.config["share"]) * whole.batch
-    plan = beginning(whole, min(journal.until or share, share))  # a run cut short ships as the under-trained thing it is
+    its = denoiser.checkpoint(other, scenes, weights)
+    stop = round(whole.steps * recipe.config["share"])
+    if journal.until:  # as it stands, and no less than the other run has learned by now
+        stop = min(stop, max(round(journal.until / whole.batch), steps_in(its)))
+    plan = beginning(whole, stop * whole.batch)
     checkpoint = denoiser.checkpoint(recipe, scenes, weights)
-    adopt(denoiser.checkpoint(other, scenes, weights), checkpoint, plan)
+    adopt(its, checkpoint, plan)
     return denoiser.carry_out(recipe, journal, plan, checkpoint, scenes, weights)
 
 

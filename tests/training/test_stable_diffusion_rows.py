@@ -130,6 +130,8 @@ def test_an_earlier_row_is_the_others_run_up_to_its_share(tiny_parts, empty_cach
     denoiser.train(later, journal(later, until=8), scenes=16, weights=tiny_parts)  # interrupted
     recipe = row("mini-sd1.4")
     recipe = dataclasses.replace(recipe, config=recipe.config | dict(share=0.5))
+    early = earlier.train(recipe, journal(recipe, until=4), scenes=16, weights=tiny_parts)  # as it stands: one step is done
+    assert json.loads((early / "training.json").read_text(encoding="utf-8"))["images_seen"] == 8
     folder = earlier.train(recipe, journal(recipe), scenes=16, weights=tiny_parts)
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert record["images_seen"] == 24 and record["plan"]["images"] == 48
