@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments.metrics import published, published_order
 from experiments.metrics.cost import Runtime
-from experiments.metrics.frechet import fid_infinity, reference
+from experiments.metrics.frechet import Extrapolation, fid_infinity, reference
 from experiments.metrics.intervals import Estimate
 from experiments.metrics.judged import Panel, about
 from experiments.metrics.listing import COLUMNS, HERE, LECTURE, PUBLISHED, Cell, Row
@@ -57,14 +57,19 @@ def mirrors(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def larger_cells(long: Seen, real: Tensor, by: Panel, seed: int = 0) -> dict[str, Cell]:
-    """Quality of a recorded larger run against as many renders, with the FID of unlimited n."""
+def quality(long: Seen, real: Tensor, seed: int = 0) -> tuple[dict[str, Estimate], Extrapolation | None]:
+    """Metrics of a recorded larger run against as many renders [N,D]; and its line in 1/n, None where pictures are too few."""
     found = row(long, real[: long.n], seed)
     try:
-        found["FID at unlimited n"] = fid_infinity(long.features, reference(real[: long.n]), seed=seed).estimate
-    except ValueError:  # too few pictures for a line in 1/n
-        pass
-    return {name: Cell.of(value, **about(by.hashes, JUDGES[name], "scenes")) for name, value in found.items()}
+        line = fid_infinity(long.features, reference(real[: long.n]), seed=seed)
+    except ValueError:
+        return found, None
+    return found | {"FID at unlimited n": line.estimate}, line
+
+
+def quality_cells(found: Mapping[str, Estimate], by: Panel) -> dict[str, Cell]:
+    """Metrics of scenes as cells that say what is behind them; those that are no columns of quality are left out."""
+    return {name: Cell.of(value, **about(by.hashes, JUDGES[name], "scenes")) for name, value in found.items() if name in JUDGES}
 
 
 def member_cells(kept: Mapping[str, Any], by: Panel) -> dict[str, Cell]:

@@ -6,25 +6,26 @@ flags of its pictures (black, constant, not finite, replaced) are counted beside
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import huggingface_hub
-import torch
+from torch import Tensor
 
-from experiments.data.coco import Coco, CocoError
+from experiments.artefacts import fingerprint
+from experiments.data.coco import Coco, CocoError, read
+from experiments.data.prompts import Prompt, Requirement
 from experiments.metrics import cost
 from experiments.metrics.intervals import Estimate
 from experiments.metrics.judged import BATCH, Looked, Panel, about, joined, look, row
 from experiments.metrics.latency import peak_memory
 from experiments.metrics.listing import HERE, Cell, Row
 from experiments.models import hub, systems
-from experiments.sampling.generate import generator
+from experiments.sampling.generate import generate
+from experiments.sampling.jobs import freeze
 from experiments.sampling.sets import Drawn
-from experiments.sampling.worker import Settings, arguments
+from experiments.sampling.worker import Settings, arguments, precision
 
 JUDGE = {"FID": "inception-v3", "FID at unlimited n": "inception-v3", "KID": "inception-v3", "CMMD": "CMMD's CLIP",
          "CLIP score": "CLIP ViT-L/14", "aesthetic": "LAION aesthetic"}
@@ -54,15 +55,29 @@ def drawn_pictures(made: Drawn, by: Panel) -> Looked:
     return joined(look(made.pictures(i, min(i + BATCH, len(made))), texts[i : i + BATCH], by) for i in range(0, len(made), BATCH))
 
 
-def real_pictures(made: Drawn, coco: Coco, by: Panel, side: int) -> Looked:
-    """What they see in the pictures of COCO whose captions the set drew, in the same order, as squares of `side` pixels."""
+def order(folder: str | Path, split: str, n: int) -> list[int]:
+    """Places in `read(folder, split)` of the first n pictures (or all there are) in the order in which captions are drawn."""
+    coco = read(folder, split)
     places = {picture.id: i for i, picture in enumerate(coco.images)}
-    missing = [job.image for job in made.jobs.jobs if job.image not in places]
-    if missing:
-        raise CocoError(f"{made.folder.name} was drawn from captions of image {missing[0]}, which {coco.split} does not list: score it with its own folder")
-    jobs = made.jobs.jobs
-    parts = (jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH))
-    return joined(look(torch.stack([coco.image(places[j.image], side) for j in part]), [j.text for j in part], by) for part in parts)
+    captioned = sum(bool(said) for said in coco.captions)
+    return [places[job.image] for job in freeze(folder, min(n, captioned), split).jobs]
+
+
+def belongs(made: Drawn, coco: Coco, places: Sequence[int]) -> None:
+    """Raise CocoError unless the set drew the captions of just the pictures at `places`, in their order."""
+    ours, theirs = [coco.images[i].id for i in places], [job.image for job in made.jobs.jobs]
+    if ours != theirs:
+        raise CocoError(f"{made.folder.name} was drawn from other captions than those of {coco.split} that are scored here: generate it with the same folder and n")
+
+
+def weights(made: Drawn) -> str:
+    """One hash of all files of weights that the set's plan lists."""
+    return fingerprint(made.plan["weights"])
+
+
+def revision(made: Drawn) -> str:
+    """The commits of the set's repositories."""
+    return ", ".join(made.plan["revisions"].values())
 
 
 def measured(made: Drawn, seen: Looked, real: Looked, by: Panel, spent: Cost | None = None, seed: int = 0) -> Row:
@@ -88,17 +103,21 @@ def cost_cells(spent: Cost, clock: str = "the wall's") -> dict[str, Cell]:
     return found | ({"operations": Cell(spent.flops / 1e9)} if spent.flops else {})
 
 
-def timed(name: str, prompts: list[str], settings: Settings = Settings(), repeats: int = 3, batches: tuple[int, ...] = (2, 4, 8)) -> Cost:
-    """Cost of a system through its own pipeline: cold from the first call after loading, then warm, then by batch."""
+def timed(name: str, texts: Sequence[str], settings: Settings = Settings(), shown: Sequence[str] = (), seed: int = 0, repeats: int = 3,
+          batches: Sequence[int] = (2, 4, 8)) -> tuple[Cost, Tensor | None]:
+    """Cost of a system through its own pipeline, cold from the first call after loading; and pictures [K,3,H,W] of `shown`.
+
+    Peak memory is that of one picture at a time. Operations are counted on a CPU only, where they cost a call.
+    """
     system, place = systems.find(name), settings.place
-    pipeline = hub.load(hub.fetch(system), getattr(torch, system.dtype) if place.type != "cpu" else torch.float32).to(place)
+    pipeline = hub.load(hub.fetch(system), precision(system, place)).to(place)
     call = arguments(system, settings)
 
-    def draw(texts: list[str]) -> Any:
-        return pipeline(prompt=texts, generator=[generator(text, 0) for text in texts], **call)
+    def draw(words: Sequence[str]) -> Tensor:
+        return generate(pipeline, [Prompt(word, "caption", word, Requirement(())) for word in words], seed, len(words), **call)
 
     with peak_memory(place) as peak:
-        took = cost.runtime(lambda text: draw([text]), prompts, repeats, place, time.perf_counter)
-    by_size = cost.by_batch(lambda size: draw([*prompts * size][:size]), (1, *batches), repeats, place)
-    counted = cost.flops(partial(draw, prompts[:1])) if place.type == "cpu" else 0
-    return Cost(took, by_size, peak.mib, cost.parameters(pipeline), counted)
+        took = cost.runtime(lambda text: draw([text]), texts, repeats, place)
+    by_size = cost.by_batch(lambda size: draw(([*texts] * size)[:size]), (1, *batches), repeats, place)
+    counted = cost.flops(lambda: draw(texts[:1])) if place.type == "cpu" else 0
+    return Cost(took, by_size, peak.mib, cost.parameters(pipeline), counted), draw(shown) if shown else None

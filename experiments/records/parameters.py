@@ -120,12 +120,20 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 
 def _listed(name: str, value: Any, default: list | tuple) -> list | tuple:
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _bare(value) if all(isinstance(item, str) for item in default) else _parsed(value)
     if not isinstance(value, (list, tuple)):
         raise ParameterError(f'parameter {name} must be a list such as "{list(default)!r}", not {value!r}')
     if default:
         value = [_typed(f"{name}[{i}]", item, default[0]) for i, item in enumerate(value)]
     return type(default)(value)
+
+
+def _bare(text: str) -> Any:
+    """A list of texts, whose quotes a shell may have taken away: "[sd1.5, sdxl]"."""
+    value, inner = _parsed(text), text.strip()
+    if isinstance(value, str) and inner[:1] + inner[-1:] == "[]":
+        return [item.strip().strip("'\"") for item in inner[1:-1].split(",") if item.strip()]
+    return value
 
 
 def _parsed(text: str) -> Any:

@@ -44,7 +44,9 @@ def test_the_cost_of_a_miniature_is_read_from_its_record():
 def test_a_larger_run_gives_quality_with_what_is_behind_each_cell():
     g = torch.Generator().manual_seed(0)
     long = Seen(torch.randn(60, 8, generator=g).double(), torch.rand(60, generator=g).double(), torch.rand(60, generator=g).double())
-    cells = overview.larger_cells(long, torch.randn(80, 8, generator=g).double(), PANEL)
+    found, line = overview.quality(long, torch.randn(80, 8, generator=g).double())
+    assert line.estimate == found["FID at unlimited n"]
+    cells = overview.quality_cells(found | {"seconds": found["FID"]}, PANEL)
     assert set(cells) == {"FID", "FID at unlimited n", "KID", "CLIP score", "aesthetic"}
     assert cells["FID"].about["sha256"] == "ab" and cells["FID"].about["resize"] and cells["FID"].about["versions"]["torch"]
     assert all(cell.n == 60 for cell in cells.values())

@@ -60,3 +60,10 @@ def test_a_chapters_own_cell_may_begin_with_papermills_words():
     cells = ["", '# Parameters\nscale = "mini"', "run = None"]
     assert injected(cells) == {}
     assert injected(cells[:2] + ['# Parameters\nscale = "full"\n']) == {"scale": "full"}
+
+
+@pytest.mark.parametrize("text", ["[sd1.5, sdxl]", "['sd1.5', 'sdxl']", '["sd1.5", sdxl]'])
+def test_a_list_of_names_needs_no_quotes(text):
+    assert check({"models": text}, {"models": ["mini-sd3"]}) == {"models": ["sd1.5", "sdxl"]}
+    with pytest.raises(ParameterError, match="models must be a list"):
+        check({"models": "sd1.5"}, {"models": ["mini-sd3"]})
