@@ -24,7 +24,7 @@ from experiments.studies.study import Study
 MEMBERS = ("mini-sd1.4", "mini-sd1.5", "mini-sd2.0-base", "mini-sd2.1", "mini-sdxl")
 COMMON = 19_200
 SHIPPED = 0
-SEEDS, PROMPTS, SCENES, OFFERED = (0, 1, 2), 12, 200, 100
+SEEDS, PROMPTS, SCENES, OFFERED = (0, 1, 2), 8, 150, 80
 ASKED = ("colours", "position", "colour attribution")
 FULLEST = 3  # the style of caption that names most
 MADE_BY = (

@@ -24,7 +24,7 @@ from experiments.training import arms
 from experiments.training.target_arms import BATCH, IMAGES, RATE, TARGETS, sample, train
 
 SEEDS, STEPS = (0, 1, 2), (1, 2, 5, 10, 25, 100)
-DRAWN, COMPARED, SCENES = 80, 800, 200
+DRAWN, COMPARED, SCENES = 64, 800, 150
 LOOKED = 25  # solver steps of the pictures whose brightness is looked at
 
 

@@ -22,7 +22,7 @@ from experiments.training.arm_loss import Material
 from experiments.training.loop import Plan, fit
 
 NARROW = UNET | dict(block_out_channels=(40, 40), norm_num_groups=8)
-IMAGES, BATCH, RATE = 4_800, 32, 2e-3
+IMAGES, BATCH, RATE = 3_200, 32, 2e-3
 
 
 @dataclass(frozen=True)
