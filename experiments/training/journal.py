@@ -71,6 +71,7 @@ class Journal:
             self.tell(progress, plan)
             if progress.step % every == 0:
                 self._note(self.curve, progress, round(total / count, 5))
+                self._keep(beside)
                 total, count = 0.0, 0
             if progress.step % visit == 0 and progress.step < plan.steps:
                 self._note(self.evaluations, progress, {k: v["value"] for k, v in self.measure(subject, False).items()})
