@@ -76,7 +76,8 @@ class Source:
             found[name] = file_hash(file)
             blob = file.resolve().name
             if file.is_symlink() and re.fullmatch("[0-9a-f]{64}", blob) and blob != found[name]:
-                raise WeightsError(f"{self.system.name}: {name} is damaged, its SHA-256 is not that of the hub: delete {file.resolve()} and fetch it again")
+                what = f"{name} is damaged, its SHA-256 is not that of the hub"
+                raise WeightsError(f"{self.system.name}: {what}: delete {file.resolve()} and fetch it again")
         return found
 
 
@@ -125,8 +126,10 @@ def _download(system: System, hub: str, revision: str, lacking: Exception) -> Pa
     except (OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         if isinstance(lacking, WeightsError):
             raise lacking from error
-        why = "HF_HUB_OFFLINE is set" if isinstance(error, OfflineModeIsEnabled) or "offline mode" in str(error) else _brief(error)
-        raise WeightsError(f"{system.name}: {hub} at revision {revision} is not in the hub's cache, and the hub cannot be asked ({why})") from error
+        offline = isinstance(error, OfflineModeIsEnabled) or "offline mode" in str(error)
+        why = "HF_HUB_OFFLINE is set" if offline else _brief(error)
+        at = f"{hub} at revision {revision}"
+        raise WeightsError(f"{system.name}: {at} is not in the hub's cache, and the hub cannot be asked ({why})") from error
 
 
 def _brief(error: Exception) -> str:
@@ -138,7 +141,8 @@ def needed(names: Iterable[str], index: dict[str, Any], variant: str = "") -> li
     wanted = [INDEX]
     for part in components(index):
         inside = [name for name in names if name.rpartition("/")[0] == part]
-        wanted += [name for name in inside if not _is_weights(name)] + [f"{part}/{name}" for name in chosen([n.rpartition("/")[2] for n in inside], variant)]
+        wanted += [name for name in inside if not _is_weights(name)]
+        wanted += [f"{part}/{name}" for name in chosen([name.rpartition("/")[2] for name in inside], variant)]
     return wanted
 
 
@@ -148,7 +152,7 @@ def components(index: dict[str, Any]) -> list[str]:
 
 
 def _is_weights(name: str) -> bool:
-    return name.endswith((".safetensors", ".bin", ".msgpack", ".onnx", ".onnx_data", ".pb", ".h5", ".ckpt", ".pt", ".gguf"))
+    return name.endswith((".safetensors", ".bin", ".msgpack", ".onnx", ".onnx_data", ".pb", ".h5", ".ckpt", ".pt"))
 
 
 def chosen(names: Iterable[str], variant: str = "") -> list[str]:
@@ -184,15 +188,15 @@ def _weights(folder: Path, system: System) -> Iterator[tuple[str, Path]]:
         if "config.json" not in inside:
             continue  # a tokenizer, a scheduler or an image processor
         files = chosen(inside, system.variant)
-        absent = sorted(_shards(folder / part, files) - set(files))
+        absent = sorted(_shards(files) - set(files))
         if absent or not files:
             what = f"{part}/{absent[0]} is missing" if absent else f"the component {part} has no weights"
             raise WeightsError(f"{at} {what}: fetch the repository again")
         yield from ((part, folder / part / name) for name in files)
 
 
-def _shards(folder: Path, files: list[str]) -> set[str]:
-    """Names of all shards that the indices of `files` list, and the shards that a name such as 00001-of-00003 implies."""
+def _shards(files: list[str]) -> set[str]:
+    """Names of all the shards that a name such as 00001-of-00003 implies."""
     wanted: set[str] = set()
     for name in files:
         if counted := re.fullmatch(r"(.*)-\d{5}-of-(\d{5})(\..*)", name):
@@ -214,7 +218,8 @@ def _check(file: Path, system: System) -> None:
     except (ValueError, KeyError, TypeError, OSError):
         whole = False
     if not whole:
-        raise WeightsError(f"{system.name}: {file.parent.name}/{file.name} is cut short or damaged: delete {file.resolve()} and fetch it again")
+        what = f"{file.parent.name}/{file.name} is cut short or damaged"
+        raise WeightsError(f"{system.name}: {what}: delete {file.resolve()} and fetch it again")
 
 
 # ---- loading ---------------------------------------------------------------------------------------------------------
@@ -237,7 +242,7 @@ def kind(name: str) -> type[diffusers.DiffusionPipeline]:
 
 
 def _load(pipeline: type[diffusers.DiffusionPipeline], folder: Path, system: System, dtype: torch.dtype) -> Any:
-    options: dict[str, Any] = {"torch_dtype": dtype, "local_files_only": True}
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
     if system.variant and any(_variant(file.name) == system.variant for _, file in _weights(folder, system)):
         options["variant"] = system.variant
     if pipeline.__name__ == "StableDiffusionXLPipeline":

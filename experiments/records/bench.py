@@ -44,6 +44,33 @@ def sampling(project: Project, count: int = 16) -> Ratio:
     return Ratio(found.usual, found.ours, f"pictures differ by {found.difference:.2f} of 255 levels")
 
 
+def generation(project: Project, count: int = 32) -> Ratio:
+    """Drawing and storing 32 captions by mini-sd1.5: a plain loop of its pipeline against `generate`, one thread each."""
+    return _generation("mini-sd1.5", count)
+
+
+def generation_sd3(project: Project, count: int = 32) -> Ratio:
+    """The same by mini-sd3."""
+    return _generation("mini-sd3", count)
+
+
+def _generation(name: str, count: int) -> Ratio:
+    import torch
+
+    from experiments.data.captions import caption
+    from experiments.data.scenes import sample_scene
+    from experiments.models.systems import find
+    from experiments.sampling.bench import whole
+    from experiments.sampling.jobs import Job, Jobs
+    from experiments.sampling.worker import Settings
+
+    jobs = Jobs("test", tuple(Job(i, i, 0, caption(sample_scene(i, 0, "test"), "en", 0)) for i in range(count)))
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        found = whole(find(name), jobs, Path(folder), Settings(device="cpu"))
+    return Ratio(found.usual, found.ours, f"least cosine of two pictures {1 - found.difference:.6f}")
+
+
 def rebuild(project: Project) -> Ratio:
     """The book at smoke scale in an empty copy of the project: first build against a second with nothing changed."""
     with tempfile.TemporaryDirectory(prefix="bench.") as folder:
@@ -78,7 +105,7 @@ def _build(root: Path) -> tuple[float, str]:
     return time.perf_counter() - started, last.partition("; ")[2].rstrip(".")
 
 
-BENCHMARKS: tuple[Callable[[Project], Ratio], ...] = (fid, sampling, rebuild)
+BENCHMARKS: tuple[Callable[[Project], Ratio], ...] = (fid, sampling, generation, generation_sd3, rebuild)
 
 
 def run(project: Project, only: str | None = None) -> int:

@@ -20,8 +20,8 @@ def largest(free: float, base: float, each: float, most: int = MOST) -> int:
     return n
 
 
-def on_cpu(pixels: int, most: int = 8) -> int:
-    """A batch by free memory and the picture's size; more than 8 gain nothing on a CPU."""
+def on_cpu(pixels: int, most: int = 16) -> int:
+    """A batch by free memory and the picture's size; more than 16 gain nothing on a CPU."""
     import psutil
 
     return largest(SHARE * psutil.virtual_memory().available, 0, pixels * PIXEL_BYTES, most)

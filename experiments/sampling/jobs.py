@@ -77,7 +77,8 @@ def freeze(folder: str | Path, n: int, split: str = SPLIT, seeds: Sequence[int] 
     coco = read(folder, split)
     captioned = [i for i in range(len(coco)) if coco.captions[i]]
     if not 1 <= n <= len(captioned):
-        raise CocoError(f"n = {n} pictures of {split}: it has {len(captioned)} with captions, so ask for 1 to {len(captioned)}")
+        most = len(captioned)
+        raise CocoError(f"n = {n} pictures of {split}: it has {most} with captions, so ask for 1 to {most}")
     ids = _first_captions(Path(folder), split)
     places = sorted(captioned, key=lambda i: hashlib.blake2b(str(coco.images[i].id).encode()).digest())[:n]
     examine(coco, places)
@@ -102,7 +103,8 @@ def examine(coco: Coco, places: Sequence[int]) -> None:
         raise CocoError(f"{coco.folder} has no pictures: unpack {coco.split}.zip beside annotations/")
     if not any(coco.images[i].file in there for i in places):
         name = coco.images[places[0]].file
-        raise CocoError(f"{listed} is of another split: {coco.split}/ holds none of its pictures, such as {name}; unpack both from one release")
+        none = f"{coco.split}/ holds none of its pictures, such as {name}"
+        raise CocoError(f"{listed} is of another split: {none}; unpack both from one release")
     chosen = Coco(coco.folder, coco.split, tuple(coco.images[i] for i in places), tuple(coco.captions[i] for i in places))
     broken = chosen.broken()
     if broken:

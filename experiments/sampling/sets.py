@@ -81,6 +81,11 @@ class Set:
         """Batches that worker k of n has to draw: those whose number is k modulo n, without the finished ones."""
         return [k for k in range(worker, len(self.batches), workers) if not self.done(k)]
 
+    def there(self) -> int:
+        """Pictures of the batches that have a record, by whomever; quick, and not checked."""
+        names = {file.name for file in (self.folder / "batches").glob("*.json")}
+        return sum(len(batch) for k, batch in enumerate(self.batches) if self.record(k).name in names)
+
     def write(self, k: int, pictures: Tensor, replaced: Sequence[bool] | None, seconds: float) -> None:
         """Store batch k: pictures [N,3,H,W] in [0, 1], then their record."""
         entries = []
@@ -97,12 +102,22 @@ class Set:
         """Write the manifest if every batch is there; True if it was."""
         if any(not self.done(k) for k in range(len(self.batches))):
             return False
-        entries = [entry for k in range(len(self.batches)) for entry in json.loads(self.record(k).read_text(encoding="utf-8"))["pictures"]]
-        counts = Counter(flag for entry in entries for flag in entry["flags"])
         for inside in (self.folder, *(self.folder / name for name in ("pictures", "batches", "seconds"))):
             sweep(inside)
-        write_json(self.folder / "manifest.json", {"plan": self.plan, "key": self.key, "flags": {flag: counts[flag] for flag in FLAGS}, "pictures": entries})
+        entries = self.entries()
+        manifest = {"plan": self.plan, "key": self.key, "flags": _counted(entries), "pictures": entries}
+        write_json(self.folder / "manifest.json", manifest)
         return True
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What the records of all batches say of each picture, in the list's order."""
+        records = (self.record(k) for k in range(len(self.batches)))
+        return [entry for record in records for entry in json.loads(record.read_text(encoding="utf-8"))["pictures"]]
+
+
+def _counted(entries: Sequence[dict[str, Any]]) -> dict[str, int]:
+    counts = Counter(flag for entry in entries for flag in entry["flags"])
+    return {flag: counts[flag] for flag in FLAGS}
 
 
 def _entry(job: Job, digest: str, flags: list[str]) -> dict[str, Any]:
@@ -144,8 +159,7 @@ class Drawn:
     @property
     def flags(self) -> dict[str, int]:
         """How many pictures bear each flag."""
-        counts = Counter(flag for entry in self.entries for flag in entry["flags"])
-        return {flag: counts[flag] for flag in FLAGS}
+        return _counted(self.entries)
 
     def picture(self, i: int) -> Tensor:
         """Picture i as uint8 [3,H,W]."""
@@ -174,13 +188,14 @@ def complete(folder: str | Path) -> Drawn:
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         jobs = load(folder.parent / f"jobs-{plan['jobs'][:12]}.json")
     except FileNotFoundError as error:
-        raise SetError(f"{folder} is not a set of pictures: {Path(error.filename).name} is missing; make it with `generate`") from error
+        lacking = Path(error.filename).name
+        raise SetError(f"{folder} is not a set of pictures: {lacking} is missing; make it with `generate`") from error
     made = Set(folder, jobs, plan)
     left = made.left()
     if left:
         there = sum(len(batch) for k, batch in enumerate(made.batches) if k not in left)
         raise SetError(f"{name} has {there} of {len(jobs)} pictures: run the same `generate` again, which draws the rest")
-    entries = [entry for k in range(len(made.batches)) for entry in json.loads(made.record(k).read_text(encoding="utf-8"))["pictures"]]
+    entries = made.entries()
     known = {entry["file"]: entry["sha256"] for entry in entries}
     others = sorted(_visible(folder / "pictures") - known.keys())
     if others:

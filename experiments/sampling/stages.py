@@ -185,6 +185,9 @@ class Staged:
         if self.checked is not None:
             last.safety_checker = None  # asked when the picture is decoded
         self.denoisers = [module for one in self.inner for module in (_denoiser(one),) if module is not None]
+        for module in self.denoisers:
+            if hasattr(module, "down_blocks"):  # a U-Net: convolutions are faster with channels last
+                module.to(memory_format=torch.channels_last)
 
     def _replace_encoders(self, pipeline: DiffusionPipeline) -> None:
         for name, module in pipeline.components.items():

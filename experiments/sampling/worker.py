@@ -109,17 +109,18 @@ def precision(system: System, device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else getattr(torch, system.dtype)
 
 
-def draw(system: System, jobs: Jobs, out: str | Path, settings: Settings = Settings()) -> Iterator[Step]:
+def draw(system: System, jobs: Jobs, out: str | Path, settings: Settings = Settings(), pipeline: Any = None) -> Iterator[Step]:
     """Draw this worker's share of `jobs` by `system` into a set below `out`; a step for each batch that is stored.
 
     What was finished before is left as it is, by whomever. The generator's value (of `yield from`) is the `Set`.
+    `pipeline` is the system's, loaded already; it is taken apart and no good to anybody afterwards.
     """
     source = hub.fetch(system)
     loaded: list[Staged] = []
 
     def staged() -> Staged:
         if not loaded:
-            loaded.append(Staged(hub.load(source, precision(system, settings.place)), settings.place))
+            loaded.append(Staged(pipeline or hub.load(source, precision(system, settings.place)), settings.place))
         return loaded[0]
 
     with _one_thread(settings.place):
@@ -166,7 +167,6 @@ def _share(staged: Staged, made: Set, todo: Sequence[int], call: dict[str, Any],
     finisher = Finisher(staged, made)
     drawn, began = 0, time.perf_counter()
     wanted = sum(len(made.batches[k]) for k in todo)
-    there = len(made.jobs) - sum(len(made.batches[k]) for k in made.left())
     try:
         for portion in _portions(staged, made, todo, call):
             if settings.compiled:
@@ -179,7 +179,7 @@ def _share(staged: Staged, made: Set, todo: Sequence[int], call: dict[str, Any],
                 for stored in finisher.stored(AHEAD if k != todo[-1] else 0):
                     drawn += len(made.batches[stored])
                     each = (time.perf_counter() - began) / drawn
-                    yield Step(made.plan["system"], there + drawn, len(made.jobs), each, each * (wanted - drawn))
+                    yield Step(made.plan["system"], made.there(), len(made.jobs), each, each * (wanted - drawn))
     finally:
         finisher.close()
 

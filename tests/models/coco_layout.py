@@ -11,6 +11,7 @@ from PIL import Image
 from experiments.data.coco import export
 
 SPLIT = "val2017"
+PICTURES = 12  # what the tests' folder holds
 
 
 def number(i: int) -> int:

@@ -26,7 +26,7 @@ from experiments.models import cards
 from experiments.models.systems import System, find
 from experiments.models.tokenizers import clip_tokenizer
 
-SHARD = "150KB"
+SHARDS = {"sd3": "40KB"}  # by release; others have shards of 150 kB
 SIDE = 64  # pixels of a picture that costs next to nothing: 8 x 8 latents
 FAST = dict(resolution=SIDE, steps=2)  # what to ask of `generate`
 TEMPLATE = "{% for m in messages %}{% for c in m['content'] %}{{ c['text'] }} {% endfor %}{% endfor %}"
@@ -46,7 +46,8 @@ SMALL = {  # widths by class; what a single release needs beyond that is in OWN
     "T5EncoderModel": T5,
     "BertModel": dict(hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=1, num_attention_heads=HEADS),
     "MultilingualCLIP": dict(
-        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=1, num_attention_heads=HEADS, numDims=WIDTH, transformerDimensions=WIDTH
+        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=1, num_attention_heads=HEADS, numDims=WIDTH,
+        transformerDimensions=WIDTH,
     ),
     "UNet2DConditionModel": UNET | dict(attention_head_dim=2),
     "Kandinsky3UNet": dict(
@@ -63,7 +64,8 @@ SMALL = {  # widths by class; what a single release needs beyond that is in OWN
         pooled_projection_dim=WIDTH, axes_dims_rope=[4, 4, 8],
     ),
     "Flux2Transformer2DModel": dict(
-        num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=HEADS, joint_attention_dim=3 * WIDTH, axes_dims_rope=[4, 4, 4, 4]
+        num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=HEADS, joint_attention_dim=3 * WIDTH,
+        axes_dims_rope=[4, 4, 4, 4],
     ),
     "HunyuanDiT2DModel": dict(
         num_layers=2, attention_head_dim=16, num_attention_heads=HEADS, hidden_size=32, cross_attention_dim=WIDTH, cross_attention_dim_t5=WIDTH,
@@ -124,7 +126,12 @@ def mistral_words() -> transformers.PreTrainedTokenizerFast:
     return tokenizer
 
 
-TOKENIZERS = {"T5EncoderModel": t5_words, "BertModel": bert_words, "MultilingualCLIP": xlm_words, "Mistral3ForConditionalGeneration": mistral_words}
+TOKENIZERS = {  # of each class of text encoder; all others are CLIP's
+    "T5EncoderModel": t5_words,
+    "BertModel": bert_words,
+    "MultilingualCLIP": xlm_words,
+    "Mistral3ForConditionalGeneration": mistral_words,
+}
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
@@ -141,7 +148,8 @@ def component(system: System, part: str) -> torch.nn.Module:
         return kind.from_config({key: value for key, value in given.items() if key != "_class_name"})
     if "vocab_size" in given:
         spoken = TOKENIZERS.get(held["class"], clip_words)()
-        given |= dict(vocab_size=len(spoken), pad_token_id=spoken.pad_token_id, eos_token_id=spoken.eos_token_id, bos_token_id=spoken.bos_token_id)
+        marks = (f"{mark}_token_id" for mark in ("pad", "bos", "eos"))
+        given |= {mark: getattr(spoken, mark) for mark in marks} | dict(vocab_size=len(spoken))
     return kind(kind.config_class(**given))
 
 
@@ -180,7 +188,8 @@ def pipelines(name: str) -> dict[str, diffusers.DiffusionPipeline]:
             layer = getattr(denoiser, last, None)
             if layer is not None and hasattr(layer, "weight"):
                 torch.nn.init.normal_(layer.weight, std=0.1)
-    spoken = {part.replace("text_encoder", "tokenizer"): TOKENIZERS.get(type(encoder).__name__, clip_words)() for part, encoder in parts.items() if "text_encoder" in part}
+    encoders = {part: type(encoder).__name__ for part, encoder in parts.items() if "text_encoder" in part}
+    spoken = {part.replace("text_encoder", "tokenizer"): TOKENIZERS.get(kind, clip_words)() for part, kind in encoders.items()}
     given = parts | spoken | dict(scheduler=scheduler(card["scheduler"]))
     if system.prior:
         prior = {key.removeprefix("prior_"): given.pop(key) for key in [*given] if key.startswith("prior")}
@@ -217,10 +226,11 @@ def _repository(hub: str, pipeline: diffusers.DiffusionPipeline, system: System,
     commit = (system.revision if hub == system.hub else system.prior_revision).replace("main", HASH)
     repository = cache / f"models--{hub.replace('/', '--')}"
     folder = repository / "snapshots" / commit
-    pipeline.save_pretrained(folder, max_shard_size=SHARD)
+    size = SHARDS.get(system.name, "150KB")
+    pipeline.save_pretrained(folder, max_shard_size=size)
     if system.variant:
         with warnings.catch_warnings(action="ignore"):
-            pipeline.to(dtype=torch.float16).save_pretrained(folder, max_shard_size=SHARD, variant=system.variant)
+            pipeline.to(dtype=torch.float16).save_pretrained(folder, max_shard_size=size, variant=system.variant)
     (repository / "refs").mkdir(exist_ok=True)
     (repository / "refs" / "main").write_text(commit)
     (repository / "blobs").mkdir(exist_ok=True)
