@@ -12,6 +12,7 @@ from experiments.artefacts import ROOT
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(Path(__file__).parent)]
 
 import mini_book  # noqa: E402  (needs the paths above)
+import mini_evaluation  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,7 @@ def staged(tmp_path_factory) -> Path:
     """A staged book with one chapter, its record, and a training record."""
     folder = mini_book.stage(tmp_path_factory.mktemp("staged"))
     mini_book.write(folder)
+    mini_evaluation.write(folder)
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import claims, figures, files, markup, notebook, numbers, scenes, shown, status, tables
+from evidence import claims, evaluation, figures, files, markup, notebook, numbers, scenes, shown, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -23,9 +23,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", open_library)
     app.connect("html-page-context", markup.correct)
     app.connect("build-finished", files.copy)
+    app.connect("build-finished", evaluation.copy)
     app.add_directive("record-figure", figures.RecordFigure)
     app.add_directive("record-table", tables.RecordTable)
     app.add_directive("claims", claims.ClaimsDirective)
+    app.add_directive("evaluation-grid", evaluation.EvaluationGrid)
+    app.add_directive("evaluation-table", evaluation.EvaluationTable)
     app.add_directive("status-chapters", status.Chapters)
     app.add_directive("status-environment", status.Environment)
     app.add_directive("status-studies", status.Studies)
