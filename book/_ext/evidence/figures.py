@@ -6,7 +6,7 @@ import os
 
 from docutils import nodes
 
-from evidence import line
+from evidence import line, sheets
 from evidence.base import RecordDirective
 
 
@@ -23,4 +23,4 @@ class RecordFigure(RecordDirective):
         figure += nodes.caption("", "", *self.inline(item["caption"]))
         figure += nodes.legend("", line.line(self.env, record, self.library.records[record]))
         self.label(figure)
-        return [figure]
+        return [figure, *sheets.place(self.env, record, item["path"], item["alt"])]
