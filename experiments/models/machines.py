@@ -12,7 +12,7 @@ from typing import NamedTuple
 from experiments.models import cards
 
 RESERVE = 0.94  # share of the memory that a process can use: the driver, the context and fragments take the rest
-FITS, OFFLOADED, QUANTISED, TOO_LARGE = "fits", "offload", "offload, 4 bits", "no"
+FITS, OFFLOADED, QUANTISED, TOO_LARGE = "fits", "offload", "4 bits", "no"
 GRADES = (FITS, OFFLOADED, QUANTISED, TOO_LARGE)
 
 

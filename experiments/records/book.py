@@ -81,9 +81,9 @@ def _inputs(project: Project, chapters: list[Chapter], results: Path) -> str:
     """A hash of everything that the pages are made from."""
     sources = [project.root / "_config.yml", project.root / "_toc.yml"]
     sources += [p for p in project.root.glob("book/**/*") if p.is_file() and _is_source(p, project)]
-    training = _measured(project)
+    found = [*sources, *_measured(project), *_released(project)]
     return fingerprint(
-        sorted((path.relative_to(project.root).as_posix(), file_hash(path)) for path in [*sources, *training]),
+        sorted((path.relative_to(project.root).as_posix(), file_hash(path)) for path in found),
         [(chapter.name, file_hash(results / chapter.name)) for chapter in chapters],
         source_hash("experiments.records", "experiments.records.book", package=project.package),
         environment.lock_sha256(project.root),
@@ -91,8 +91,14 @@ def _inputs(project: Project, chapters: list[Chapter], results: Path) -> str:
 
 
 def _measured(project: Project) -> list[Path]:
-    """Records of trainings and of studies, which pages read."""
-    return sorted([*project.weights.glob("*/training.json"), *project.weights.glob("studies/*.json")])
+    """Records of trainings, studies and timings, and sheets of pictures, which pages show."""
+    kinds = ("*/training.json", "studies/*.json", "studies/sheet-*.png", "timing/*.json")
+    return sorted(path for kind in kinds for path in project.weights.glob(kind))
+
+
+def _released(project: Project) -> list[Path]:
+    """The cards of released models, and the code that says where they fit."""
+    return [*project.package.glob("models/releases/**/*.json"), *project.package.glob("models/[cm]a*s.py")]
 
 
 def _is_source(path: Path, project: Project) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
 def contents(folder: Path, chapters: list[str]) -> None:
     """The project's table of contents with these chapters in place of its own."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    parts = [part for part in toc["parts"] if not any("-" in entry["file"] for entry in part["chapters"])]
+    parts = [part for part in toc["parts"] if not any(re.search(r"/\d", entry["file"]) for entry in part["chapters"])]
     mine = [{"caption": "Chapters", "chapters": [{"file": f"book/{name}"} for name in chapters]}] if chapters else []
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc | {"parts": mine + parts}, sort_keys=False))
 

@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import claims, evaluation, figures, files, markup, notebook, numbers, scenes, shown, status, tables
+from evidence import claims, evaluation, figures, files, markup, miniatures, notebook, numbers, released, scenes, sheets, shown, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -23,6 +23,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", open_library)
     app.connect("html-page-context", markup.correct)
     app.connect("build-finished", files.copy)
+    app.connect("build-finished", sheets.copy)
     app.connect("build-finished", evaluation.copy)
     app.add_directive("record-figure", figures.RecordFigure)
     app.add_directive("record-table", tables.RecordTable)
@@ -33,6 +34,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("status-environment", status.Environment)
     app.add_directive("status-studies", status.Studies)
     app.add_directive("status-weights", status.Weights)
+    app.add_directive("miniatures", miniatures.Miniatures)
+    app.add_directive("miniature-sheets", miniatures.Sheets)
+    app.add_directive("released-fits", released.Fits)
+    app.add_directive("released-gpus", released.Gpus)
+    app.add_directive("released-published", released.Published)
+    app.add_directive("released-sizes", released.Sizes)
+    app.add_directive("released-times", released.Times)
     app.add_directive("scene-words", scenes.Words)
     app.add_directive("scene-captions", scenes.Captions)
     app.add_directive("scene-withheld", scenes.Withheld)
