@@ -8,15 +8,16 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from experiments.artefacts import StorageError
 from experiments.records.environment import LOCK
 from experiments.records.execute import writable
+from experiments.records.finding import Finding
 from experiments.records.project import Project
 
 GIB = 2**30
@@ -25,23 +26,25 @@ MEMORY_GIB = 3.0
 FULL_ONLY = {"torchvision": "torchvision", "torch_fidelity": "torch-fidelity"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: whether it is good, what was found, and the remedy where it is not."""
+def examine(
+    project: Project,
+    scale: str = "mini",
+    model: str | None = None,
+    chapter: str | None = None,
+    given: dict[str, Any] | None = None,
+) -> list[Finding]:
+    """Everything that `scale` needs on this machine, and what `chapter` needs with the parameters `given` if it is named.
 
-    good: bool
-    what: str
-    remedy: str = ""
-    needed: bool = True
-
-
-def examine(project: Project, scale: str = "mini", model: str | None = None) -> list[Finding]:
-    """Everything that `scale` needs on this machine; `model` is a released model to look for at full scale."""
+    `model` is a released model to look for at full scale.
+    """
     found = [_python(), *_packages(project), _disk(project), _memory(), *_writing(project), _git()]
     if scale == "full":
         found += [*_full_packages(), _accelerator(), _token()]
-        if model:
-            found.append(_model(model))
+    if chapter or (model and scale == "full"):
+        from experiments.records import needs  # which imports what may be missing here
+
+        asked = (given or {}) | ({"model": model} if model else {})
+        found += needs.examine(project, chapter, scale, asked) if chapter else [needs.access(str(model))]
     return found
 
 
@@ -148,19 +151,3 @@ def _token() -> Finding:
     return Finding(
         get_token() is not None, "a token for the model hub", "gated models need one: run `hf auth login`", needed=False
     )
-
-
-def _model(name: str) -> Finding:
-    """Whether the files of the released model `name` can be had: licence accepted, or already in the local cache."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
-
-    if isinstance(try_to_load_from_cache(name, "model_index.json"), str):
-        return Finding(True, f"{name} is in the local cache")
-    try:
-        HfApi().auth_check(name)
-    except GatedRepoError:
-        return Finding(False, f"{name} is gated", "accept its licence on its model page, then run `hf auth login`")
-    except (HfHubHTTPError, OSError) as error:
-        return Finding(False, f"{name} cannot be reached ({type(error).__name__})", "check the name and the connection")
-    return Finding(True, f"{name} can be downloaded")
