@@ -1,0 +1,95 @@
+"""What the studies of chapter 5 count, where the answer is known."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from experiments.data.scenes import Solid
+from experiments.models.backbones import BACKBONES, build, says
+from experiments.studies import rectified_flow_attributes as attributes
+from experiments.studies import rectified_flow_forgetting as forgetting
+from experiments.studies import rectified_flow_qk_norm as qk
+from experiments.studies import rectified_flow_steps as steps
+
+
+def solid(shape, rotation):
+    return Solid(shape, "red", "small", "rubber", 0.0, 0.0, rotation)
+
+
+def test_poses_of_cubes():
+    assert forgetting.group(solid("cube", math.pi / 4)) == forgetting.POSE
+    assert forgetting.group(solid("cube", 0.05)) == forgetting.group(solid("cube", math.pi / 2 - 0.05)) == "cube, face first"
+    assert forgetting.group(solid("cone", math.pi / 4)) == "cone"
+
+
+def test_what_is_left_out_returns_when_it_should():
+    out, stay = torch.arange(10), torch.arange(10, 30)
+
+    def share(regime, step):
+        rows = forgetting.picker(regime, out, stay, steps=100)(step, torch.Generator().manual_seed(0), 400)
+        return float((rows < 10).float().mean())
+
+    assert share("filtered", 0) == share("filtered", 99) == share("returned", 74) == 0
+    assert share("returned", 75) == 0.5
+    assert share("whole", 10) == pytest.approx(1 / 3, abs=0.08)
+
+
+def test_no_prompt_asks_for_what_training_never_shows():
+    asked = Counter(p.wanted.solids[0].shape for p in forgetting.wishes())
+    assert set(asked.values()) == {forgetting.DRAWN} and len({p.id for p in forgetting.wishes()}) == sum(asked.values())
+
+
+def test_spikes_and_ends():
+    calm = [1.0] * qk.STEPS
+    assert qk.summary(calm, calm) == {"end": 1.0, "spikes": 0, "logit": 1.0, "largest": 1.0, "losses": [1.0] * len(calm[::4])}
+    jump = calm[:40] + [3.0] + calm[41:]
+    assert qk.summary(jump, calm)["spikes"] == 1
+    broken = calm[:40] + [math.nan]
+    assert qk.summary(broken, calm[:40])["end"] is None
+
+
+@pytest.mark.parametrize("norm", qk.NORMS)
+def test_the_logits_that_are_seen_are_those_of_the_network(norm):
+    torch.manual_seed(0)
+    model = build(BACKBONES["mmdit"], qk_norm=qk.NORMS[norm], **qk.TINY).eval()
+    x, words = torch.randn(2, 16, 8, 8), torch.randn(2, 5, 128)
+    with qk.largest_logits(model) as seen, torch.no_grad():
+        says(model, x, torch.full((2,), 500.0), words)
+    assert len(seen) == qk.TINY["num_layers"] and all(v > 0 for v in seen)
+    if norm == "with":  # both have norm sqrt(d) at first, so a logit is at most sqrt(d)
+        assert max(seen) <= qk.TINY["attention_head_dim"] ** 0.5 + 1e-4
+
+
+def test_bends_of_known_roads():
+    t = [1 - k / 50 for k in range(51)]
+    x0, eps = torch.randn(2, 3, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    line = [(1 - k) * x0 + k * eps for k in t]
+    found = steps.bend(line, [(1 - k, k) for k in t], curved=False)
+    assert found["straightness, own"] < 1e-8 and found["straightness, straightened"] < 1e-8
+    arc = [(math.cos(math.pi / 2 * k), math.sin(math.pi / 2 * k)) for k in t]
+    found = steps.bend([a * x0 + s * eps for a, s in arc], arc, curved=True)
+    assert found["straightness, own"] > 0.1 and found["straightness, straightened"] < 1e-8
+
+
+@pytest.mark.parametrize(("name", "solver"), [(name, solver) for name, (_, solvers) in steps.ARMS.items() for solver in solvers])
+def test_one_step_is_one_evaluation_from_noise_to_data(name, solver):
+    calls = []
+
+    def model(x, words, *_):
+        calls.append(1)
+        return torch.zeros_like(x)
+
+    real, steps.says = steps.says, lambda m, x, t, words: model(x, words)
+    try:
+        noise = torch.randn(2, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+        states, levels = steps.follow(None, steps.scheduler(name, solver), None, noise, 5)
+    finally:
+        steps.says = real
+    assert len(calls) == 5 and len(states) == len(levels) == 6
+    assert levels[0][1] > 0.99 and levels[-1] == (1.0, 0.0)
+
+
+def test_the_backbones_hear_of_four_colours_only():
+    assert not attributes._suits(attributes.sample_scene(0)) or all(s.colour in attributes.COLOURS for s in attributes.sample_scene(0).solids)
