@@ -18,7 +18,7 @@ from experiments.data.coco import Coco, CocoError, read
 from experiments.data.prompts import Prompt, Requirement
 from experiments.metrics import cost
 from experiments.metrics.intervals import Estimate
-from experiments.metrics.judged import BATCH, Looked, Panel, about, joined, look, row
+from experiments.metrics.judged import BATCH, Looked, Panel, about, joined, look, row, unlimited
 from experiments.metrics.latency import peak_memory
 from experiments.metrics.listing import HERE, Cell, Row
 from experiments.models import hub, systems
@@ -80,10 +80,17 @@ def revision(made: Drawn) -> str:
     return ", ".join(made.plan["revisions"].values())
 
 
-def measured(made: Drawn, seen: Looked, real: Looked, by: Panel, spent: Cost | None = None, seed: int = 0) -> Row:
-    """A row of the table for a set that was drawn and seen; every cell says what it was made with."""
+def measured(made: Drawn, seen: Looked, real: Looked, by: Panel, spent: Cost | None = None, seed: int = 0,
+             found: Mapping[str, Estimate] | None = None) -> Row:
+    """A row of the table for a set that was drawn and seen; every cell says what it was made with. `found` saves computing again."""
     plan = {"set": made.folder.name, "list": made.jobs.hash, "flags": made.flags}
-    cells = {name: Cell.of(value, **about(by.hashes, JUDGE[name], _filter(name)), **plan) for name, value in row(seen, real, seed).items()}
+    told = {name: value for name, value in (found or row(seen, real, seed)).items() if name in JUDGE}
+    line = unlimited(seen, real, seed)
+    points = {"sizes": list(line.sizes), "values": list(line.values)} if line else {}
+    told |= {"FID at unlimited n": line.estimate} if line else {}
+    cells = {name: Cell.of(value, **about(by.hashes, JUDGE[name], _filter(name)), **plan) for name, value in told.items()}
+    if line:
+        cells["FID at unlimited n"].about.update(points)
     return Row(systems.find(made.plan["system"]).title, HERE, cells | (cost_cells(spent) if spent else {}))
 
 

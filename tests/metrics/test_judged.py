@@ -70,3 +70,24 @@ def test_our_own_judges_measure_everything(monkeypatch):
 def test_what_a_cell_says_of_itself(releases):
     told = judged.about({"inception-v3": "ab"}, "inception-v3", "inception")
     assert told["sha256"] == "ab" and "299" in told["resize"] and "bicubic" in told["resize of real pictures"] and "torch" in told["versions"]
+
+
+def seen(n, wide, seed, shift=0.0):
+    g = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(n, wide, generator=g, dtype=torch.float64) + shift
+    return judged.Looked(drawn, torch.rand(n, generator=g).double(), torch.rand(n, generator=g).double(), torch.full((n, 1), float("nan")))
+
+
+def test_wide_features_get_the_same_values_with_an_interval_that_costs_less(monkeypatch):
+    drawn, real = seen(60, 20, 0, 0.3), seen(60, 20, 1)
+    slow = judged.row(drawn, real)
+    monkeypatch.setattr(judged, "WIDE", 10)
+    fast = judged.row(drawn, real)
+    assert {name: found.value for name, found in fast.items()} == pytest.approx({name: found.value for name, found in slow.items()})
+    assert "jackknife over 20 groups" in fast["FID"].interval and fast["FID"].low < fast["FID"].value < fast["FID"].high
+
+
+def test_fid_at_unlimited_n_needs_more_pictures_than_features():
+    assert judged.unlimited(seen(50, 40, 0), seen(50, 40, 1)) is None
+    line = judged.unlimited(seen(400, 20, 0), seen(400, 20, 1))
+    assert len(line.sizes) == 6 and line.sizes[-1] == 400 and line.estimate.value < line.values[0]
