@@ -15,8 +15,9 @@ from diffusers import AutoencoderKL
 from experiments.artefacts import atomic_write, fingerprint, source_hash, store
 from experiments.data.dataset import images
 from experiments.models.zoo import weights_hash
+from experiments.training import corpus
 
-SIDE = 64
+SIDE, CHUNK = 64, 1000
 SMALL = (16, 24, 32, 40)  # original sizes of pictures that were too small
 WIDE = 96  # side to which a picture is scaled before a window of 64 is cut out
 
@@ -51,19 +52,31 @@ def _scale(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return F.interpolate(x, (height, width), mode="bicubic", antialias=True)
 
 
-@torch.no_grad()
 def codes(autoencoder: AutoencoderKL, folder, split: str, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean and deviation [count,C,8,8] of q(z|x) for pictures as `sizes` says, and the sizes [count,6]; made once and kept."""
+    """Mean and deviation [count,C,8,8] of q(z|x) for pictures as `sizes` says, and the sizes [count,6].
+
+    Codes of pictures that are left alone are the usual ones; of the others each chunk of scenes is made once and kept.
+    """
     marks = torch.tensor([sizes(scene) for scene in range(count)])
+    mean, deviation = corpus.codes(autoencoder, folder, split, count)
+    changed = (marks != torch.tensor([SIDE, SIDE, 0, 0, SIDE, SIDE])).any(1).nonzero().flatten()
+    for rows in (changed[changed // CHUNK == k] for k in range((count - 1) // CHUNK + 1)):
+        if len(rows):
+            mean[rows], deviation[rows] = _kept(autoencoder, folder, split, rows, marks[rows])
+    return mean, deviation, marks
+
+
+@torch.no_grad()
+def _kept(autoencoder: AutoencoderKL, folder, split: str, rows: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
+    """Mean and deviation [2,N,C,8,8] of the codes of spoiled pictures."""
     code = source_hash("experiments.data.render", "experiments.training.sizes")
-    path = store("codes", f"sizes-{fingerprint(code, weights_hash(folder), split, count)[:24]}.npy")
+    path = store("codes", f"sizes-{fingerprint(code, weights_hash(folder), split, rows.tolist())[:24]}.npy")
     if not path.exists():
-        pictures, parts = images(split, 0, count), []
-        for i in range(0, count, 100):
-            x = spoil(torch.from_numpy(np.array(pictures[i : i + 100])).float() / 127.5 - 1, marks[i : i + 100])
+        drawn, parts = images(split, 0, int(rows.max()) + 1), []
+        for part, mark in zip(rows.split(100), marks.split(100)):
+            x = spoil(torch.from_numpy(np.array(drawn[part.numpy()])).float() / 127.5 - 1, mark)
             found = autoencoder.encode(x.to(autoencoder.device)).latent_dist
             parts.append(torch.stack([found.mean, found.std]).cpu() * autoencoder.config.scaling_factor)
         with atomic_write(path) as file:
             np.save(file, torch.cat(parts, 1).half().numpy())
-    mean, deviation = torch.from_numpy(np.load(path)).float()
-    return mean, deviation, marks
+    return torch.from_numpy(np.load(path)).float()

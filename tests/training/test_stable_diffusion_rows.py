@@ -109,6 +109,25 @@ def test_a_cut_picture_is_the_window_that_its_sizes_name():
     assert left[0] < -0.9 and abs(left[-1] - 1 / 3) < 0.1 and abs(right[0] + 1 / 3) < 0.1 and right[-1] > 0.9
 
 
+def test_codes_are_those_of_the_pictures_as_they_were_spoiled_and_made_once(tiny_parts, empty_cache, monkeypatch):
+    from experiments.data.dataset import images
+    from experiments.models.pipelines.parts import autoencoder
+    from experiments.training import corpus
+
+    vae, folder = autoencoder(tiny_parts), tiny_parts / "autoencoder"
+    monkeypatch.setattr(sizes, "CHUNK", 8)
+    mean, deviation, marks = sizes.codes(vae, folder, "train", 16)
+    usual, _ = corpus.codes(vae, folder, "train", 16)
+    pictures = torch.from_numpy(images("train", 0, 16).copy()).float() / 127.5 - 1
+    with torch.no_grad():
+        known = vae.encode(sizes.spoil(pictures, marks)).latent_dist.mean * vae.config.scaling_factor
+    assert torch.allclose(mean, known, atol=5e-3) and (deviation > 0).all()
+    alone = (marks == torch.tensor([64, 64, 0, 0, 64, 64])).all(1)
+    assert torch.equal(mean[alone], usual[alone]) and not any(torch.allclose(m, u, atol=1e-3) for m, u in zip(mean[~alone], usual[~alone]))
+    monkeypatch.setattr(sizes, "spoil", None)  # nothing is made again
+    assert torch.equal(sizes.codes(vae, folder, "train", 16)[0], mean)
+
+
 @pytest.mark.parametrize(("name", "trainer"), [("mini-sd2.1", denoiser.train), ("mini-sdxl", sdxl.train)])
 def test_it_trains_and_ships_as_a_folder_that_diffusers_loads(name, trainer, tiny_parts, empty_cache):
     recipe = row(name)
