@@ -64,7 +64,10 @@ def whole(system: System, jobs: Jobs, folder: Path, settings: Settings) -> Ratio
 
 @torch.inference_mode()
 def plain_loop(pipeline: DiffusionPipeline, jobs: Jobs, folder: Path, system: System, settings: Settings) -> torch.Tensor:
-    """The pipeline called once for each job and its picture saved; uint8 [N,3,H,W]."""
+    """The pipeline called once for each job and its picture saved; uint8 [N,3,H,W].
+
+    Pictures are asked for as "np": Kandinsky 2 gives "pt" in [-1, 1], unlike all others.
+    """
     pipeline.to(settings.place)
     folder.mkdir(parents=True, exist_ok=True)
     drawn, call = [], arguments(system, settings)

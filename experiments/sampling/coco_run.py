@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from experiments.models.hub import WeightsError
 from experiments.models.systems import find
 from experiments.sampling.jobs import SPLIT, freeze
@@ -63,6 +65,9 @@ def generate_coco(
         except FAILURES as error:
             outcome.failed[name] = str(error)
             say(f"{who}{name}: not drawn")
+        except torch.cuda.OutOfMemoryError:
+            outcome.failed[name] = f"{name}: the GPU's memory is full: ask for a smaller --batch, or free what others hold"
+            say(f"{who}{name}: stopped")
     return outcome
 
 

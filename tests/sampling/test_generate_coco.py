@@ -181,6 +181,21 @@ def test_a_system_that_cannot_be_had_does_not_stop_the_others(release, coco, tmp
     assert len(made.sets()["flux1-schnell"]) == 2
 
 
+def test_a_full_gpu_is_one_line_and_keeps_what_was_finished(ready, coco, tmp_path, monkeypatch):
+    real, calls = worker.Staged.denoise, []
+
+    def full(self, *given, **call):
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.cuda.OutOfMemoryError
+        return real(self, *given, **call)
+
+    monkeypatch.setattr(worker.Staged, "denoise", full)
+    made = generate_coco(["flux1-schnell"], coco, 12, tmp_path, settings=SMALL, say=lambda text: None)
+    assert made.failed["flux1-schnell"].startswith("flux1-schnell: the GPU's memory is full: ask for a smaller --batch")
+    assert len(list(tmp_path.glob("*/batches/*.json"))) == 2
+
+
 def test_a_wrong_name_stops_before_anything_is_drawn(coco, tmp_path):
     with pytest.raises(UnknownSystem, match="did you mean 'sdxl'"):
         generate_coco(["sd1.5", "sdlx"], coco, 2, tmp_path)
