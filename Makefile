@@ -10,7 +10,7 @@ RUN := .venv/bin/python -m experiments
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book test site chapter record status train bench doctor clean clean-cache clean-venv environment
+.PHONY: help book test site chapter record status train bench doctor cluster clean clean-cache clean-venv environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -40,6 +40,11 @@ train: environment ## train miniatures: make train NAME=mini-sd3, or all that la
 
 bench: environment ## time this project against the plain ways, as ratios
 	@$(RUN) bench $(ARGS)
+
+cluster: .cluster/installed ## install Snakemake beside .venv, for a laptop, SLURM or Kubernetes: see workflow/Snakefile
+
+.cluster/installed: workflow/requirements.txt
+	@"$(PYTHON)" -m venv --clear .cluster && .cluster/bin/python -m pip install -qq -r $< && touch $@
 
 doctor: environment ## look at this machine and say what to do
 	@$(RUN) doctor $(ARGS)

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         "parameters", nargs="*", metavar="NAME=VALUE", help="such as scale=smoke or 'models=[mini-sd3]'"
     )
     command.add_argument("--timeout", type=float, default=86400, help="seconds that it may take (default: a day)")
+    command.add_argument("--result", action="store_true", help="keep it as this machine's result, which `build` takes up")
 
     command = commands.add_parser("record", help="copy this machine's results to book/results, which `site` shows")
     command.set_defaults(run=_record)
@@ -136,7 +137,7 @@ def _chapter(options: argparse.Namespace) -> int:
     declared = chapter.parameters()
     given = dict(_assignment(text, declared) for text in options.parameters)
     checked = parameters.check(given, declared)
-    target = project.built / "chapters" / chapter.name
+    target = (project.results if options.result else project.built / "chapters") / chapter.name
     print(f"{chapter.name}: executing", flush=True)
     execute(project, chapter, {name: checked[name] for name in given}, target, options.timeout, one_thread=False)
     print(f"The executed chapter is in {target.relative_to(project.root)}/notebook.ipynb, its record beside it")
