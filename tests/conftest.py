@@ -142,3 +142,10 @@ def stable_diffusion_3(tiny_parts):
     import tiny_models
 
     return tiny_models.pipeline("mini-sd3", tiny_parts)
+
+
+@pytest.fixture(scope="session")
+def tiny_family_parts(tmp_path_factory):
+    import tiny_family
+
+    return tiny_family.parts(tmp_path_factory.mktemp("family"))

@@ -9,7 +9,7 @@ from diffusers import DiffusionPipeline
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from experiments.models.recipes import LENGTH, Recipe
-from experiments.models.zoo import WEIGHTS
+from experiments.models.zoo import WEIGHTS, in_unit_range
 
 
 def clip(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -28,4 +28,4 @@ def pipeline(recipe: Recipe, weights: Path = WEIGHTS) -> DiffusionPipeline:
     module = importlib.import_module(f"experiments.models.pipelines.{recipe.config['pipeline'].replace('-', '_')}")
     made = module.assemble(recipe, weights)
     made.set_progress_bar_config(disable=True)
-    return made
+    return in_unit_range(made)

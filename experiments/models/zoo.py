@@ -53,9 +53,28 @@ def load(name: str, device: str | torch.device = "cpu", dtype: torch.dtype = tor
     """
     pipeline = DiffusionPipeline.from_pretrained(locate(name), torch_dtype=dtype, **options).to(device)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return in_unit_range(pipeline)
 
 
 def defaults(name: str) -> dict[str, Any]:
     """Arguments of a miniature's call that are its default settings; empty for any other model, whose class decides."""
     return dict(RECIPES[name].defaults) if name in RECIPES else {}
+
+
+def in_unit_range(pipeline: DiffusionPipeline) -> DiffusionPipeline:
+    """`pipeline` itself, whose pictures as tensors lie in [0, 1] from now on, whatever its class.
+
+    diffusers' Kandinsky pipelines return `output_type="pt"` in [-1, 1], every other class in [0, 1].
+    """
+    if type(pipeline).__name__.startswith("Kandinsky"):
+        plain = type(pipeline)
+        pipeline.__class__ = type(plain.__name__, (plain,), {"__call__": _called, "__module__": plain.__module__})
+    return pipeline
+
+
+def _called(self, *given: Any, output_type: str = "pil", return_dict: bool = True, **named: Any):
+    plain = type(self).__mro__[1]
+    made = plain.__call__(self, *given, output_type=output_type, **named)
+    if output_type == "pt":
+        made.images = made.images * 0.5 + 0.5
+    return made if return_dict else (made.images,)

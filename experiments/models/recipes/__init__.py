@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from experiments.models.recipes import parts, stable_diffusion, transformers
+from experiments.models.recipes import adapters, distilled, guidance, kandinsky, parts, stable_diffusion, text_encoders, transformers
 from experiments.models.recipes.parts import CODE_CHANNELS, LENGTH
 from experiments.models.recipes.recipe import Recipe
 
 __all__ = ["CODE_CHANNELS", "LENGTH", "RECIPES", "Recipe"]
 
-GROUPS = (parts, stable_diffusion, transformers)  # in the order in which one builds on another
+GROUPS = (parts, text_encoders, stable_diffusion, transformers, kandinsky, distilled, guidance, adapters)  # in the order in which one builds on another
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({row.name: row for group in GROUPS for row in group.ROWS})

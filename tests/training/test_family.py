@@ -1,0 +1,190 @@
+"""Every member of the family at tiny widths: trained for a few steps, shipped, loaded by plain diffusers, drawn the same; resumed
+where it was killed, to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+import tiny_family
+import tiny_models
+import torch
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
+
+from experiments.data import dataset
+from experiments.models.zoo import in_unit_range
+from experiments.training import denoiser, movq, pairs, prior, text_encoders, text_to_image
+from experiments.training.journal import Journal, Unfinished
+from experiments.training.loop import CheckpointError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SCENES = 16
+TEXT = "a small red metal cube"
+
+
+def journal(recipe, thing=None, **options) -> Journal:
+    """Keeps in `thing` a picture, or else what it was asked about, when the record is made."""
+
+    def measure(subject, thorough):
+        pipe = getattr(subject, "pipe", subject)
+        if thing is not None and thorough:
+            thing.append(drawn(pipe, recipe) if recipe.name in tiny_family.MEMBERS else subject)
+        return {"share": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 8}}
+
+    return Journal(recipe, torch.device("cpu"), measure, **options)
+
+
+def drawn(pipe, recipe) -> torch.Tensor:
+    call = dict(recipe.defaults) | dict(num_inference_steps=min(2, recipe.defaults["num_inference_steps"]))
+    call.pop("true_cfg_scale", None)
+    return pipe(prompt=[TEXT], generator=[torch.Generator().manual_seed(0)], output_type="pt", **call).images
+
+
+def trainer(recipe):
+    return getattr(text_to_image, recipe.trainer.partition(":")[2])
+
+
+@pytest.fixture(scope="session")
+def family(tiny_family_parts, tmp_path_factory):
+    """Weights, all members trained for four steps, and a picture of each as it was when it was shipped; 16 scenes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPERIMENTS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(dataset, "CHUNK", SCENES)
+        patch.setattr(pairs, "CHUNK", 4)
+        first = tiny_models.row("mini-sd1.5", images=16)
+        denoiser.train(first, journal(first), scenes=SCENES, weights=tiny_family_parts)
+        pictures = {}
+        for name in tiny_family.MEMBERS:
+            recipe = tiny_family.row(name)
+            trainer(recipe)(recipe, journal(recipe, pictures.setdefault(name, [])), scenes=SCENES, weights=tiny_family_parts)
+        yield SimpleNamespace(weights=tiny_family_parts, pictures=pictures)
+
+
+@pytest.mark.parametrize("name", tiny_family.MEMBERS)
+def test_plain_diffusers_draws_what_was_trained(family, name):
+    pipe = DiffusionPipeline.from_pretrained(family.weights / name)
+    pipe.set_progress_bar_config(disable=True)
+    picture = drawn(in_unit_range(pipe), tiny_family.row(name))
+    assert 0 <= picture.min() < picture.max() <= 1 or "kandinsky" in name  # Kandinsky's pipelines do not cut what is outside
+    assert picture.shape == (1, 3, 64, 64) and picture.isfinite().all() and picture.std() > 0.01
+    before = family.pictures[name][-1]
+    assert (picture - before).abs().max() < 0.05 * before.std() + 0.02  # half precision lies between
+    types = {p.dtype for m in pipe.components.values() if isinstance(m, torch.nn.Module) for p in m.parameters()}
+    assert types == {torch.float32}
+
+
+@pytest.mark.parametrize("name", tiny_family.MEMBERS)
+def test_the_folder_is_small_and_the_record_complete(family, name):
+    folder, recipe = family.weights / name, tiny_family.row(name)
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert record["recipe"] == name and record["images_seen"] == 16 and record["code_sha256"] == recipe.made()
+    assert len(record["curve"]) == 4 and all(loss > 0 for _, loss in record["curve"])
+    for file in folder.rglob("*.safetensors"):
+        assert {str(v.dtype) for v in load_file(file).values() if v.is_floating_point()} == {"torch.float16"}
+        assert file.resolve().is_relative_to(family.weights.resolve())
+    for shared in recipe.config["shared"]:
+        assert (folder / shared).is_symlink() or any(f.is_symlink() for f in (folder / shared).iterdir())
+    for file in folder.rglob("*.json"):
+        assert str(family.weights) not in file.read_text(encoding="utf-8")
+    if "pairs" in recipe.config:
+        assert record["pairs"]["count"] == 8 and record["pairs"]["teacher"] == recipe.config["pairs"]["teacher"]
+
+
+def weights_of(folder):
+    return {f"{f.parent.name}.{k}": v for f in folder.glob("[ut]*/*.safetensors") if not f.is_symlink() for k, v in load_file(f).items()}
+
+
+@pytest.mark.parametrize("name", ["mini-hunyuan-dit", "mini-flux1-dev", "mini-rectified-diffusion"])
+def test_interrupted_and_resumed_ships_the_same_weights(family, name, tmp_path, monkeypatch):
+    """One of each kind of training: from the beginning, by a teacher's guidance, on a teacher's pairs."""
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    recipe, again = tiny_family.row(name), tmp_path / "weights"
+    again.mkdir()
+    for need in (*recipe.needs, "clip"):
+        if not (again / need).exists():
+            os.symlink(family.weights / need, again / need)
+    stops = 0
+    while True:
+        try:
+            trainer(recipe)(recipe, journal(recipe, minutes=1e-9), scenes=SCENES, weights=again)
+            break
+        except Unfinished as error:
+            assert "run it again to go on" in str(error)
+            stops += 1
+    assert stops >= 1
+    whole, parts = weights_of(family.weights / name), weights_of(again / name)
+    assert whole and parts.keys() == whole.keys() and all(torch.equal(parts[k], whole[k]) for k in whole)
+    kept = text_to_image.checkpoint(recipe, SCENES, again)
+    content = bytearray(kept.read_bytes())
+    content[-20] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{kept.name} is damaged"):
+        trainer(recipe)(recipe, journal(recipe), scenes=SCENES, weights=again)
+
+
+def test_a_start_of_another_make_is_refused(family):
+    recipe = tiny_family.row("mini-pixart")
+    model = text_to_image.part(text_to_image.assemble(recipe, family.weights))
+    with pytest.raises(ValueError, match="mini-flux1-dev is of another make"):
+        text_to_image.begin(model, family.weights / "mini-flux1-dev")
+
+
+def test_a_student_starts_as_its_teacher(family):
+    """The embedding of guidance, which the teacher lacks, says nothing at first."""
+    model = text_to_image.part(text_to_image.assemble(tiny_family.row("mini-flux1-dev"), family.weights))
+    text_to_image.begin(model, family.weights / "mini-flux1-teacher")
+    older = text_to_image.part(DiffusionPipeline.from_pretrained(family.weights / "mini-flux1-teacher"))
+    asked = dict(
+        hidden_states=torch.randn(1, 16, 16), encoder_hidden_states=torch.randn(1, 5, 80), pooled_projections=torch.randn(1, 32),
+        timestep=torch.tensor([0.5]), img_ids=torch.zeros(16, 3), txt_ids=torch.zeros(5, 3), return_dict=False,
+    )  # fmt: skip
+    with torch.no_grad():
+        torch.testing.assert_close(model(**asked, guidance=torch.tensor([4.0]))[0], older(**asked)[0])
+
+
+@pytest.mark.parametrize("name", [*tiny_family.TEXT, "movq", "kandinsky-prior"])
+def test_parts_are_trained_and_shipped(family, name, tmp_path):
+    recipe, weights = tiny_family.row(name, images=12), tmp_path / "weights"
+    weights.mkdir()
+    os.symlink(family.weights / "clip", weights / "clip")
+    module, _, function = recipe.trainer.rpartition(".")[2].partition(":")
+    train = getattr({"text_encoders": text_encoders, "movq": movq, "prior": prior}[module], function)
+    things = []
+    folder = train(recipe, journal(recipe, things), SCENES, weights)
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert record["recipe"] == name and len(record["curve"]) == 3
+    assert list(folder.rglob("*.safetensors")) and things
+    if recipe.config.get("scores", "").endswith("token_accuracy"):
+        hits, total = text_encoders.accuracy(things[-1], 4)
+        assert 0 <= hits <= total and total > 20
+
+
+def test_codes_of_movq_have_the_wanted_scale_and_decode_as_before(family):
+    from diffusers import VQModel
+
+    from experiments.training import movq_loss
+
+    torch.manual_seed(0)
+    model = VQModel(**tiny_family.row("movq").config["model"]).eval()
+    x = torch.rand(32, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        before = model.decode(model.encode(x).latents, force_not_quantize=True).sample
+        movq_loss.standardise(model, x)
+        code = model.encode(x).latents
+        after = model.decode(code, force_not_quantize=True).sample
+    torch.testing.assert_close(after, before, atol=1e-3, rtol=1e-3)
+    assert code.mean((0, 2, 3)).abs().max() < 1e-3 and (code.std((0, 2, 3)) - movq_loss.SPREAD).abs().max() < 1e-3
+
+
+def test_pictures_of_kandinsky_lie_in_the_range_of_all_others(family):
+    plain = DiffusionPipeline.from_pretrained(family.weights / "mini-kandinsky3")
+    plain.set_progress_bar_config(disable=True)
+    row = tiny_family.row("mini-kandinsky3")
+    theirs = drawn(plain, row)
+    ours = in_unit_range(plain)
+    assert ours is plain and type(ours).__name__ == "Kandinsky3Pipeline"
+    torch.testing.assert_close(drawn(ours, row), theirs * 0.5 + 0.5)
+    assert ours(TEXT, num_inference_steps=1, height=64, width=64).images[0].size == (64, 64)
