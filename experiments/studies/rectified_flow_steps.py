@@ -38,10 +38,10 @@ ARMS = {  # what is predicted, and the solvers it is drawn by
 }
 EVALUATIONS = (1, 2, 4, 8, 16, 32, 100)
 SHIFTS, SHIFTED = (0.33, 0.5, 1.0, 2.0, 3.0), 8  # shifts of the times, and the number of steps they are compared at
-IMAGES, BATCH, RATE = 6_400, 32, 2e-3
-SCENES, SOLIDS = 10_000, (1, 2)
+IMAGES, BATCH, RATE = 12_800, 32, 2e-3
+SCENES, SOLIDS = 24_000, (1,)
 SEEDS = (0, 1, 2)
-DRAWN, COMPARED = 64, 800
+DRAWN, COMPARED = 64, 1500
 FOLLOWED, FINE = 24, 32  # trajectories that are looked at, and their steps
 
 
@@ -131,7 +131,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     own, solvers = shared(), ARMS[name][1]
     model, curve = trained(name, seed, own.data)
     noise = torch.randn((DRAWN, CHANNELS, SIDE, SIDE), generator=torch.Generator().manual_seed(seed))
-    result: dict[str, Any] = {"curve": curve}
+    result: dict[str, Any] = {"images": IMAGES, "curve": curve}
     for solver in solvers:
         ends = {n: follow(model, scheduler(name, solver), own.words, noise, n)[0][-1] for n in EVALUATIONS}
         finest = ends[max(EVALUATIONS)]
