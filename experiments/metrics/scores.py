@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ def measure(name: str, thing: Any, thorough: bool) -> dict[str, dict[str, Any]]:
         found = {"psnr": _psnr(thing, HELD_OUT if thorough else 200)}
     elif name == "checker":
         found = ceiling(thing) if thorough else ceiling(thing, {"validation": 200})
+    elif "scores" in RECIPES[name].config:
+        module, _, function = RECIPES[name].config["scores"].partition(":")
+        found = getattr(importlib.import_module(module), function)(thing, thorough)
     elif name.startswith("clip"):
         found = {"retrieval@1 of 64": _retrieval(*thing, HELD_OUT if thorough else 640)}
     else:

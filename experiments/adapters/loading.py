@@ -1,0 +1,43 @@
+"""Adapters by name: what ships with the project, a local folder, or a repository of the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffusers import ControlNetModel, DiffusionPipeline, T2IAdapter
+
+from experiments.adapters import image_prompt
+from experiments.models.zoo import WEIGHTS
+
+RELEASED = ("models", "ip-adapter_sd15.safetensors")  # folder and file of h94/IP-Adapter for Stable Diffusion 1.5
+
+
+def there(name: str) -> bool:
+    """Whether an adapter can be loaded: it ships and is trained, or is a folder or a hub id (owner/name)."""
+    return (WEIGHTS / name / "training.json").is_file() or Path(name).is_dir() or name.count("/") == 1
+
+
+def place(name: str) -> str:
+    """The folder of a shipped adapter, or the name itself. Raises ValueError for a short name that does not ship."""
+    if not there(name):
+        raise ValueError(f"no adapter {name!r}: train it with `python -m experiments train {name}`, or give a folder or a hub id")
+    return str(WEIGHTS / name) if (WEIGHTS / name).is_dir() else name
+
+
+def branch(name: str, pipe: DiffusionPipeline, kind: type = ControlNetModel) -> ControlNetModel | T2IAdapter:
+    """The network that reads maps, in the device and precision of the pipeline's U-Net."""
+    return kind.from_pretrained(place(name), torch_dtype=pipe.unet.dtype).to(pipe.device).eval()
+
+
+def low_rank(pipe: DiffusionPipeline, name: str, adapter: str) -> DiffusionPipeline:
+    """The pipeline with a LoRA or DoRA under the name `adapter`, by diffusers' own loader."""
+    pipe.load_lora_weights(place(name), adapter_name=adapter)
+    return pipe
+
+
+def image(pipe: DiffusionPipeline, name: str) -> DiffusionPipeline:
+    """The pipeline with an IP-Adapter, by diffusers' own loader."""
+    if (WEIGHTS / name).is_dir():
+        return image_prompt.shipped(pipe, WEIGHTS / name)
+    pipe.load_ip_adapter(name, subfolder=RELEASED[0], weight_name=RELEASED[1])
+    return pipe
