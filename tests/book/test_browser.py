@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 BUILT = Path(os.environ["BOOK_SITE"]).resolve() if "BOOK_SITE" in os.environ else None
-SAMPLE = ("01-conditioning", "claims", "errata", "status", "data", "notation", "references", "intro")
+SAMPLE = (
+    "01-conditioning", "claims", "errata", "status", "models", "can-i-run",
+    "data", "notation", "references", "intro",
+)  # fmt: skip
 PAGES = sorted(path.stem for path in BUILT.glob("book/*.html")) if BUILT else SAMPLE
 LOOKS = [(browser.WIDE, "light"), (browser.PHONE, "dark")]
 
