@@ -71,6 +71,14 @@ def _generation(name: str, count: int) -> Ratio:
     return Ratio(found.usual, found.ours, f"least cosine of two pictures {1 - found.difference:.6f}")
 
 
+def training(project: Project) -> Ratio:
+    """A training step of mini-sd1.5, 16 pictures: a plain diffusers-style loop against codes and ids made once."""
+    from experiments.training.bench import throughput
+
+    found = throughput()
+    return Ratio(found.plain, found.ours, f"{16 / found.ours:.0f} images a second, {found.share:.0%} of this device's measured peak")
+
+
 def rebuild(project: Project) -> Ratio:
     """The book at smoke scale in an empty copy of the project: first build against a second with nothing changed."""
     with tempfile.TemporaryDirectory(prefix="bench.") as folder:
