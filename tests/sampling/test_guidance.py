@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from diffusers.guiders import AdaptiveProjectedGuidance, ClassifierFreeGuidance
+from diffusers.guiders import AdaptiveProjectedGuidance, AutoGuidance, ClassifierFreeGuidance
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
@@ -67,6 +67,8 @@ def test_projected_without_its_parts_is_classifier_free(said):
 def test_autoguidance_and_perturbed_attention_are_one_line_each(said):
     strong, weak = said[:2]
     torch.testing.assert_close(guidance.autoguidance(strong, weak, 1.0), strong, **CLOSE)
+    guider = AutoGuidance(guidance_scale=2.5, auto_guidance_layers=[0], dropout=0.1)
+    torch.testing.assert_close(guidance.autoguidance(strong, weak, 2.5), guider.forward(strong, weak).pred, **CLOSE)
     torch.testing.assert_close(guidance.perturbed_attention(strong, weak, 3.0), guidance.autoguidance(strong, weak, 4.0), **CLOSE)
 
 
