@@ -1,6 +1,7 @@
 """Whether a picture shows what no model was trained on: linear probes for shape, texture and colour, fitted on renders alone.
 
-The checker cannot name a tower, but what it computes on the way can tell one from the old shapes: a ridge regression on its maps does. The probes' own errors on held-out renders stand beside what they say of drawn pictures.
+The checker cannot name a tower, but what it computes on the way can tell one from the old shapes: a ridge regression on its
+maps does. The probes' own errors on held-out renders stand beside what they say of drawn pictures.
 """
 
 from __future__ import annotations

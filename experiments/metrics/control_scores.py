@@ -36,7 +36,14 @@ def fidelity(pictures: Tensor, wanted: tuple[Scene, ...]) -> dict[str, np.ndarra
 
 
 def controlled(
-    pipe: Any, branch: nn.Module, kind: str, wanted: tuple[Scene, ...], scale: float = 1.0, seed: int = 0, texts: Sequence[str] | None = None, **call: Any
+    pipe: Any,
+    branch: nn.Module,
+    kind: str,
+    wanted: tuple[Scene, ...],
+    scale: float = 1.0,
+    seed: int = 0,
+    texts: Sequence[str] | None = None,
+    **call: Any,
 ) -> Tensor:
     """Pictures of scenes drawn from their maps of one kind, with their captions, or with other `texts`."""
     prompts = [wish(scene, f"control/{k:03d}") for k, scene in enumerate(wanted)]

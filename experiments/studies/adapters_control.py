@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,8 +105,8 @@ def damage(pipe: Any, untrained: nn.Module, kind: str) -> dict[str, float]:
 
 def opposed(scene: Scene) -> str:
     """A prompt of the same colours that names, for each solid, the shape two further on in the list."""
-    others = [describe(type(s)(SHAPES[(SHAPES.index(s.shape) + 2) % 4], s.colour, s.size, s.material, s.x, s.y, s.rotation), "en", ("colour",)) for s in scene.solids]
-    return conjoin(others)
+    others = [replace(solid, shape=SHAPES[(SHAPES.index(solid.shape) + 2) % 4]) for solid in scene.solids]
+    return conjoin([describe(solid, "en", ("colour",)) for solid in others])
 
 
 def conflict(pipe: Any, branch: nn.Module, kind: str, wanted: tuple[Scene, ...], seed: int) -> dict[str, Any]:
