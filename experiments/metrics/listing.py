@@ -79,6 +79,7 @@ class Row:
     cells: Mapping[str, Cell] = field(default_factory=dict)
     source: str = ""
     note: str = ""
+    weights: str = ""  # hash of the model's own weights
 
     def __post_init__(self) -> None:
         unknown = set(self.cells) - {column.name for column in COLUMNS}
@@ -94,7 +95,7 @@ def save(rows: Iterable[Row], folder: Path, about: Mapping[str, Any]) -> Path:
     """Write `evaluation.json`, `.csv` (values in full) and `.tex` (as printed) into `folder`; the path of the first."""
     rows = list(rows)
     groups = {name: [column._asdict() for column in columns] for name, columns in GROUPS.items()}
-    told = [{"model": r.model, "who": r.who, "source": r.source, "note": r.note, "cells": {k: c.plain() for k, c in r.cells.items()}} for r in rows]
+    told = [{"model": r.model, "who": r.who, "source": r.source, "note": r.note, "weights": r.weights, "cells": {k: c.plain() for k, c in r.cells.items()}} for r in rows]
     write_json(folder / f"{NAME}.json", {"about": dict(about), "columns": groups, "rows": told})
     with atomic_write(folder / f"{NAME}.csv", "w") as file:
         file.write(as_csv(rows))

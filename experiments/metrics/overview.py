@@ -92,7 +92,7 @@ def category_cells(scores: Mapping[str, Any]) -> dict[str, Cell]:
     return {name: Cell.of(Estimate(*(e[part] for part in Estimate._fields)), judge="checker", prompts="test, of the training record") for name, e in judged.items()}
 
 
-def miniature_row(name: str, parts: Iterable[Mapping[str, Cell]], record: Mapping[str, Any] | None) -> Row:
+def miniature_row(name: str, parts: Iterable[Mapping[str, Cell]], record: Mapping[str, Any] | None, weights: str = "") -> Row:
     """A miniature's row from whatever was measured of it; the note says what it mirrors and how far it was trained."""
     cells: dict[str, Cell] = {}
     for part in parts:
@@ -100,4 +100,4 @@ def miniature_row(name: str, parts: Iterable[Mapping[str, Cell]], record: Mappin
     said = f"miniature of {lecture_name(name)}" if lecture_name(name) else "miniature"
     if record and record.get("images_seen"):
         said += f", {record['images_seen']:,} training images"
-    return Row(name, HERE, cells, note=said)
+    return Row(name, HERE, cells, note=said, weights=weights)

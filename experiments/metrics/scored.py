@@ -91,7 +91,7 @@ def measured(made: Drawn, seen: Looked, real: Looked, by: Panel, spent: Cost | N
     cells = {name: Cell.of(value, **about(by.hashes, JUDGE[name], _filter(name)), **plan) for name, value in told.items()}
     if line:
         cells["FID at unlimited n"].about.update(points)
-    return Row(systems.find(made.plan["system"]).title, HERE, cells | (cost_cells(spent) if spent else {}))
+    return Row(systems.find(made.plan["system"]).title, HERE, cells | (cost_cells(spent) if spent else {}), weights=weights(made))
 
 
 def _filter(metric: str) -> str:

@@ -71,6 +71,7 @@ def test_a_complete_set_becomes_a_row_whose_cells_say_what_is_behind_them(made, 
     cell = row.cells["FID"]
     assert cell.n == N and cell.about["sha256"] == "fe" * 32 and cell.about["flags"]["safety-replaced"] == 1
     assert cell.about["list"] == drawn.jobs.hash and "299" in cell.about["resize"]
+    assert row.weights == scored.weights(drawn)
     assert "CLIP score" not in row.cells and row.cells["denoised"].value == 1.0 and row.cells["best batch"].value == 4
     assert scored.revision(drawn) == "c0ffee" and len(scored.weights(drawn)) == 64
 
