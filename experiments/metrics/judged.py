@@ -69,7 +69,8 @@ def inception_from(weights: str | Path | None = None, layer: str = "2048", antia
         raise ImportError("torch-fidelity and torchvision are not installed: pip install -e '.[full]'") from error
     from torchmetrics.image.fid import NoTrainInceptionV3
 
-    found = NoTrainInceptionV3(name="inception-v3-compat", features_list=[layer], feature_extractor_weights_path=weights and str(weights), antialias=antialias)
+    file = str(weights) if weights else None
+    found = NoTrainInceptionV3("inception-v3-compat", [layer], feature_extractor_weights_path=file, antialias=antialias)
     found.num_features = int(layer)
     return found
 
@@ -107,7 +108,8 @@ def panel(releases: str | Path = "", device: str | torch.device = "cpu") -> Pane
             hashes[name] = _hash(place)
         except (ImportError, OSError, RuntimeError) as error:
             missing[name] = str(error).strip().splitlines()[0]
-    return Panel(made.get("inception-v3"), made.get("CLIP ViT-L/14"), made.get("LAION aesthetic"), made.get("CMMD's CLIP"), hashes, missing, str(device))
+    network, clip, predictor, encoder = (made.get(name) for name, _, _ in _judges(device))
+    return Panel(network, clip, predictor, encoder, hashes, missing, str(device))
 
 
 def _judges(device: str | torch.device) -> list[tuple[str, str, Callable[[Path | None], Any]]]:
@@ -148,7 +150,8 @@ def versions() -> dict[str, str]:
 
 def about(panel_hashes: dict[str, str], judge: str, resize: str) -> dict[str, Any]:
     """What a cell's record says beside value, interval and n: judge, its weights' hash, the filters, the versions."""
-    return {"judge": judge, "sha256": panel_hashes.get(judge, ""), "resize": RESIZE[resize], "resize of real pictures": RESIZE["real"], "versions": versions()}
+    filters = {"resize": RESIZE[resize], "resize of real pictures": RESIZE["real"]}
+    return {"judge": judge, "sha256": panel_hashes.get(judge, ""), **filters, "versions": versions()}
 
 
 

@@ -95,7 +95,8 @@ def save(rows: Iterable[Row], folder: Path, about: Mapping[str, Any]) -> Path:
     """Write `evaluation.json`, `.csv` (values in full) and `.tex` (as printed) into `folder`; the path of the first."""
     rows = list(rows)
     groups = {name: [column._asdict() for column in columns] for name, columns in GROUPS.items()}
-    told = [{"model": r.model, "who": r.who, "source": r.source, "note": r.note, "weights": r.weights, "cells": {k: c.plain() for k, c in r.cells.items()}} for r in rows]
+    words = ("model", "who", "source", "note", "weights")
+    told = [{word: getattr(r, word) for word in words} | {"cells": {k: c.plain() for k, c in r.cells.items()}} for r in rows]
     write_json(folder / f"{NAME}.json", {"about": dict(about), "columns": groups, "rows": told})
     with atomic_write(folder / f"{NAME}.csv", "w") as file:
         file.write(as_csv(rows))

@@ -27,9 +27,9 @@ CLOCK = "seconds that the process computed, one thread"
 def lecture_rows() -> list[Row]:
     """The lecture's own table."""
     return [
-        Row(r.model, LECTURE, {"FID": Cell(r.fid), "CLIP score": Cell(r.clip), "aesthetic": Cell(r.aesthetic), "seconds": Cell(r.seconds)}, note="no n stated")
-        for r in published.LECTURE
-    ]  # fmt: skip
+        Row(model, LECTURE, {"FID": Cell(fid), "CLIP score": Cell(clip), "aesthetic": Cell(liked), "seconds": Cell(took)}, note="no n stated")
+        for model, fid, clip, liked, took in published.LECTURE
+    ]
 
 
 def published_rows() -> list[Row]:
@@ -89,7 +89,8 @@ def category_cells(scores: Mapping[str, Any]) -> dict[str, Cell]:
     """The six categories and overall, from a training record's scores."""
     names = {column.name for column in COLUMNS}
     judged = {name: e for name, e in scores.items() if name in names and set(e) >= set(Estimate._fields)}
-    return {name: Cell.of(Estimate(*(e[part] for part in Estimate._fields)), judge="checker", prompts="test, of the training record") for name, e in judged.items()}
+    found = {name: Estimate(*(e[part] for part in Estimate._fields)) for name, e in judged.items()}
+    return {name: Cell.of(e, judge="checker", prompts="test, of the training record") for name, e in found.items()}
 
 
 def miniature_row(name: str, parts: Iterable[Mapping[str, Cell]], record: Mapping[str, Any] | None, weights: str = "") -> Row:

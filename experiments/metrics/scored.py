@@ -67,7 +67,8 @@ def belongs(made: Drawn, coco: Coco, places: Sequence[int]) -> None:
     """Raise CocoError unless the set drew the captions of just the pictures at `places`, in their order."""
     ours, theirs = [coco.images[i].id for i in places], [job.image for job in made.jobs.jobs]
     if ours != theirs:
-        raise CocoError(f"{made.folder.name} was drawn from other captions than those of {coco.split} that are scored here: generate it with the same folder and n")
+        raise CocoError(f"{made.folder.name} was drawn from other captions than those of {coco.split} that are scored here: "
+                        "generate it with the same folder and n")
 
 
 def weights(made: Drawn) -> str:
