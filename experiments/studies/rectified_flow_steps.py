@@ -38,10 +38,10 @@ ARMS = {  # what is predicted, and the solvers it is drawn by
 }
 EVALUATIONS = (1, 2, 4, 8, 16, 32, 100)
 SHIFTS, SHIFTED = (0.33, 0.5, 1.0, 2.0, 3.0), 8  # shifts of the times, and the number of steps they are compared at
-IMAGES, BATCH, RATE = 12_800, 32, 2e-3
+IMAGES, BATCH, RATE = 8_000, 32, 2e-3
 SCENES, SOLIDS = 24_000, (1,)
 SEEDS = (0, 1, 2)
-DRAWN, COMPARED = 64, 1500
+DRAWN, COMPARED = 48, 1500
 FOLLOWED, FINE = 24, 32  # trajectories that are looked at, and their steps
 
 
