@@ -53,16 +53,18 @@ class EvaluationTable(Evaluation):
             return self.missing()
         columns = told["columns"][self.arguments[0]]
         rows = [row for row in told["rows"] if row["who"] == HERE or any(c["name"] in row["cells"] for c in columns)]
-        table = tables.grid([tables.cell([nodes.Text(text)], k > 1) for k, text in enumerate(heads(columns))], [self._row(row, columns) for row in rows])
+        head = [tables.cell([nodes.Text(text)], k > 1) for k, text in enumerate(heads(columns))]
+        table = tables.grid(head, [self._row(row, columns) for row in rows])
         table.insert(0, nodes.title("", "", *self.state.inline_text(caption(columns), self.lineno)[0]))
         links = [files.link(self.env, text, files.table_uri(CHAPTER, file), "evidence-csv") for text, file in EXPORTS]
         return [nodes.container("", table, self.evidence(*links), classes=["evidence-table", SORTABLE])]
 
     def _row(self, row: dict[str, Any], columns: list[dict[str, Any]]) -> list[nodes.entry]:
         source = f"{{cite:t}}`{row['source']}`" if row["source"] else row["who"]
-        said = [text for text in (source, row["note"]) if text]
-        first = [tables.cell([nodes.Text(row["model"])], False, row["model"]), tables.cell(self.state.inline_text("; ".join(said), self.lineno)[0], False, "; ".join(said))]
-        return [*first, *(tables.cell([nodes.Text(text)], True, text) for text in (shown(row, column) for column in columns))]
+        said = "; ".join(text for text in (source, row["note"]) if text)
+        model = tables.cell([nodes.Text(row["model"])], False, row["model"])
+        who = tables.cell(self.state.inline_text(said, self.lineno)[0], False, said)
+        return [model, who, *(tables.cell([nodes.Text(text)], True, text) for text in (shown(row, column) for column in columns))]
 
 
 def heads(columns: list[dict[str, Any]]) -> list[str]:
@@ -73,7 +75,8 @@ def heads(columns: list[dict[str, Any]]) -> list[str]:
 
 
 def caption(columns: list[dict[str, Any]]) -> str:
-    return f"{', '.join(c['name'] for c in columns)}. ↓ lower is better, ↑ higher. Brackets: the cell's interval; n, judge, filter and hashes stand in the JSON."
+    names = ", ".join(column["name"] for column in columns)
+    return f"{names}. ↓ lower is better, ↑ higher. Brackets: the cell's interval; n, judge, filter and hashes stand in the JSON."
 
 
 def shown(row: dict[str, Any], column: dict[str, Any]) -> str:
