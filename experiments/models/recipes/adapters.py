@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from experiments.models.recipes.recipe import LOOP, RENDER, Recipe
+from experiments.models.recipes.recipe import CAPTIONS, LOOP, RENDER, Recipe
 
+_LEARNING = (LOOP, RENDER, CAPTIONS, "experiments.training.paths")
 _BY_READER = (LOOP, RENDER, "experiments.metrics.checker_data", "experiments.metrics.structure")
-_BY_BRANCH = ("experiments.adapters.control", "experiments.adapters.learning")
-_BY_IMAGE = ("experiments.adapters.image_prompt", "experiments.adapters.learning")
-_BY_WEIGHTS = ("experiments.adapters.weights", "experiments.adapters.learning")
+_BY_BRANCH = (*_LEARNING, "experiments.data.maps")
+_BY_IMAGE = _LEARNING
+_BY_WEIGHTS = (*_LEARNING, "experiments.data.novel")
 _SHAPE = dict(scores="experiments.metrics.control_scores:branch")
 _IMAGE = dict(scores="experiments.metrics.image_scores:image_prompt")
 _WEIGHTS = dict(scores="experiments.metrics.concept_scores:concept")
