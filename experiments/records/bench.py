@@ -113,7 +113,7 @@ def _build(root: Path) -> tuple[float, str]:
     return time.perf_counter() - started, last.partition("; ")[2].rstrip(".")
 
 
-BENCHMARKS: tuple[Callable[[Project], Ratio], ...] = (fid, sampling, generation, generation_sd3, rebuild)
+BENCHMARKS: tuple[Callable[[Project], Ratio], ...] = (fid, sampling, generation, generation_sd3, training, rebuild)
 
 
 def run(project: Project, only: str | None = None) -> int:

@@ -68,7 +68,9 @@ def on(device: torch.device, held: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.to(device) for name, value in held.items()}
 
 
-def denoising(pipeline: DiffusionPipeline, model: torch.nn.Module, condition: ModuleType, objective: str, material: Material, batch: int):
+def denoising(
+    pipeline: DiffusionPipeline, model: torch.nn.Module, condition: ModuleType, objective: str, material: Material, batch: int
+):
     """The loss of one step: squared error of the objective's target, captions forgotten now and then for guidance.
 
     `pipeline` holds `model` when this is called; a later change of what it holds (the moving average) does not matter.
@@ -86,7 +88,9 @@ def denoising(pipeline: DiffusionPipeline, model: torch.nn.Module, condition: Mo
     return of_step
 
 
-def guided(pipeline: DiffusionPipeline, model: torch.nn.Module, teacher: torch.nn.Module, condition: ModuleType, material: Material, batch: int):
+def guided(
+    pipeline: DiffusionPipeline, model: torch.nn.Module, teacher: torch.nn.Module, condition: ModuleType, material: Material, batch: int
+):
     """Guidance distillation (Meng et al. 2023, arXiv:2210.03142, stage one): with the guidance w as an input say at once what
     the teacher says in two passes, u + w (c - u), at codes on the way to noise."""
     draw, speak, asked = path("flow", pipeline), _bound(pipeline, model, condition), _bound(pipeline, teacher, condition)
@@ -111,7 +115,13 @@ def guided(pipeline: DiffusionPipeline, model: torch.nn.Module, teacher: torch.n
 
 
 def on_pairs(
-    pipeline: DiffusionPipeline, model: torch.nn.Module, condition: ModuleType, objective: str, pairs: Pairs, batch: int, times: tuple[float, ...] = ()
+    pipeline: DiffusionPipeline,
+    model: torch.nn.Module,
+    condition: ModuleType,
+    objective: str,
+    pairs: Pairs,
+    batch: int,
+    times: tuple[float, ...] = (),
 ):
     """The loss of one step of retraining on a teacher's own pairs.
 

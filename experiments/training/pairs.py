@@ -36,7 +36,9 @@ def noise(first: int, last: int, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.stack([torch.randn(shape, generator=generator(f"pair/{i}", 0)) for i in range(first, last)])
 
 
-def made(folder: Path, count: int, scenes: int, shape: tuple[int, ...], settings: dict[str, Any], device: torch.device) -> Iterator[tuple[np.ndarray, bool]]:
+def made(
+    folder: Path, count: int, scenes: int, shape: tuple[int, ...], settings: dict[str, Any], device: torch.device
+) -> Iterator[tuple[np.ndarray, bool]]:
     """Chunk after chunk what the teacher in `folder` makes of the noises, float16 [CHUNK,C,h,w], and whether it was drawn now; kept
     under the hash of its weights.
 

@@ -25,7 +25,15 @@ def reader(tower, end: int) -> Read:
     return read
 
 
-def loss(model: PriorTransformer, read: Read, alphas_cumprod: torch.Tensor, pictures: torch.Tensor, ids: torch.Tensor, nothing: torch.Tensor, batch: int):
+def loss(
+    model: PriorTransformer,
+    read: Read,
+    alphas_cumprod: torch.Tensor,
+    pictures: torch.Tensor,
+    ids: torch.Tensor,
+    nothing: torch.Tensor,
+    batch: int,
+):
     """The loss of one step: squared error of the embedding itself. pictures: standardised embeddings [N,D]; ids [N,S,L]."""
     draw = paths.variance_preserving(alphas_cumprod)
 

@@ -15,6 +15,7 @@ from experiments.models.recipes.recipe import Recipe
 
 __all__ = ["CODE_CHANNELS", "LENGTH", "RECIPES", "Recipe"]
 
-GROUPS = (parts, text_encoders, stable_diffusion, transformers, kandinsky, distilled, guidance, adapters)  # in the order in which one builds on another
+# in the order in which one builds on another
+GROUPS = (parts, text_encoders, stable_diffusion, transformers, kandinsky, distilled, guidance, adapters)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({row.name: row for group in GROUPS for row in group.ROWS})

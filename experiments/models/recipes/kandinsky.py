@@ -32,7 +32,7 @@ UNET = dict(
     down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
     mid_block_type="UNetMidBlock2DSimpleCrossAttn",
     up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-    block_out_channels=(64, 80),
+    block_out_channels=(64, 96),
     layers_per_block=1,
     attention_head_dim=16,
     cross_attention_dim=128,
@@ -55,12 +55,12 @@ SCHEDULE = dict(
 )
 UNET_3 = dict(
     in_channels=CHANNELS,
-    time_embedding_dim=128,
+    time_embedding_dim=64,
     groups=8,
     attention_head_dim=16,
     layers_per_block=2,  # the class takes no fewer, and has four levels
-    block_out_channels=(64, 64, 64, 64),
-    cross_attention_dim=96,
+    block_out_channels=(96, 32, 32, 32),
+    cross_attention_dim=64,
     encoder_hid_dim=192,
 )
 SCHEDULE_3 = dict(
