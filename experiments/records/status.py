@@ -52,19 +52,20 @@ def _summary(folder: Any) -> str:
 def recipes(project: Project, rows: dict[str, Any]) -> list[Line]:
     """The state of every miniature in `rows` (by name), those that most need training first.
 
-    First what is missing, then what has not reached its expected scores, by the share of its budget already spent, then
-    what an earlier version of the training code made, then what is done.
+    First what is missing, in the order in which one builds on another, then what has not reached its expected scores, by the
+    share of its budget already spent, then what an earlier version of the training code made, then what is done.
     """
     return [
         line
-        for _, line in sorted((_recipe(project, name, row) for name, row in rows.items()), key=lambda pair: pair[0])
+        for _, line in sorted((_recipe(project, at, row) for at, row in enumerate(rows.items())), key=lambda pair: pair[0])
     ]
 
 
-def _recipe(project: Project, name: str, row: Any) -> tuple[tuple[int, float, str], Line]:
+def _recipe(project: Project, at: int, named: tuple[str, Any]) -> tuple[tuple[int, float, str], Line]:
+    name, row = named
     left = weights.training(name, project.weights)
     if left is None:
-        return (0, 0.0, name), Line(name, "missing", f"`python -m experiments train {name}` trains it")
+        return (0, float(at), name), Line(name, "missing", f"`python -m experiments train {name}` trains it")
     seen, budget = left.get("images_seen") or 0, left.get("images_budget") or 0
     spent = f"{seen:,} of {budget:,} images"
     missed = weights.missed(left)
