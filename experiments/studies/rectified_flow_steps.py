@@ -83,8 +83,14 @@ def shared() -> SimpleNamespace:
 
 @torch.inference_mode()
 def follow(model, rule, words: Tensor, noise: Tensor, steps: int) -> tuple[list[Tensor], list[tuple[float, float]]]:
-    """All states and the level (a, s) of each, from `noise` in `steps` evaluations."""
-    rule.set_timesteps(steps)
+    """All states and the level (a, s) of each, from `noise` in `steps` evaluations.
+
+    The flow's times are given: those that its scheduler would choose end at 0.001, so that its last step does nothing.
+    """
+    if hasattr(rule, "alphas_cumprod"):
+        rule.set_timesteps(steps)
+    else:
+        rule.set_timesteps(sigmas=[1 - k / steps for k in range(steps)])
     states, levels = [noise], []
     for t in rule.timesteps:
         levels.append(_level(rule, t))

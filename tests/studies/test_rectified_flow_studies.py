@@ -89,6 +89,8 @@ def test_one_step_is_one_evaluation_from_noise_to_data(name, solver):
         steps.says = real
     assert len(calls) == 5 and len(states) == len(levels) == 6
     assert levels[0][1] > 0.99 and levels[-1] == (1.0, 0.0)
+    if solver == "Euler":
+        assert [s for _, s in levels] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0], abs=1e-6)
 
 
 def test_the_backbones_hear_of_four_colours_only():
