@@ -17,7 +17,8 @@ def pipe(request, tmp_path_factory):
 def draw(pipe, **more):
     extra = {"max_sequence_length": 16} if hasattr(pipe, "transformer") else {}
     noise = [torch.Generator().manual_seed(k) for k in range(2)]
-    return pipe(prompt=tiny_models.TEXTS[:2], generator=noise, num_inference_steps=2, guidance_scale=3.0, output_type="latent", **extra, **more).images
+    call = dict(num_inference_steps=2, guidance_scale=3.0, output_type="latent") | extra | more
+    return pipe(prompt=tiny_models.TEXTS[:2], generator=noise, **call).images
 
 
 def test_looking_changes_nothing_and_shares_are_shares(pipe):

@@ -61,7 +61,8 @@ def test_ddim_on_the_straight_path_is_euler(mixture, noise):
 
 def test_dpm_solver_pp_needs_fewer_steps_than_ddim(mixture, noise):
     levels = solvers.cosine_levels([0.995 * t for t in TIMES[::4]])
-    fine = solvers.ddim(lambda x, level: mixture.expected(x, *level)[1], noise, solvers.cosine_levels([0.995 * (1 - k / 2000) for k in range(2001)]))[-1]
+    many = solvers.cosine_levels([0.995 * (1 - k / 2000) for k in range(2001)])
+    fine = solvers.ddim(lambda x, level: mixture.expected(x, *level)[1], noise, many)[-1]
     once = solvers.ddim(lambda x, level: mixture.expected(x, *level)[1], noise, levels)[-1]
     twice = solvers.dpm_solver_pp_2m(lambda x, level: mixture.expected(x, *level)[0], noise, levels)[-1]
     assert (twice - fine).norm(dim=1).median() < 0.5 * (once - fine).norm(dim=1).median()
