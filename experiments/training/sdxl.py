@@ -16,7 +16,7 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     """Train a row and ship it as a pipeline folder under `weights`; returns the folder. Resumes where it was killed."""
     plan = journal.plan(Plan(images=recipe.images, batch=recipe.batch, rate=recipe.rate, seed=recipe.seed))
     pipe = denoiser.assemble_seeded(recipe, weights)
-    tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
+    tokens = [corpus.tokens(tokenizer, "train", scenes) for tokenizer in (pipe.tokenizer, pipe.tokenizer_2)]
     codes = sizes.codes(pipe.vae, weights / "autoencoder", "train", scenes)
     kept = denoiser.checkpoint(recipe, scenes, weights)
     return denoiser.follow(recipe, journal, plan, kept, pipe, lambda: loss(pipe, recipe.objective, codes, tokens, recipe.batch), weights)

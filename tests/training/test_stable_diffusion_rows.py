@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline
 from experiments.data import dataset
 from experiments.models import assemble
 from experiments.models.recipes import RECIPES
+from experiments.models.tokenizers import clip_tokenizer
 from experiments.training import denoiser, earlier, sdxl, sizes
 from experiments.training.journal import Journal
 from experiments.training.sdxl_loss import loss, told
@@ -54,6 +55,14 @@ def ids(pipeline):
     return pipeline.tokenizer(TEXTS, padding="max_length", max_length=40, truncation=True, return_tensors="pt")["input_ids"]
 
 
+def both(pipeline):
+    """Ids by either tokenizer; the second one is made to number words otherwise, as separately trained ones do."""
+    pipeline.tokenizer_2 = clip_tokenizer(["cube cone sphere of red and blue metal"], length=40, vocabulary=600)
+    second = pipeline.tokenizer_2(TEXTS, padding="max_length", max_length=40, truncation=True, return_tensors="pt")["input_ids"]
+    assert not torch.equal(second, ids(pipeline))
+    return [ids(pipeline), second]
+
+
 def test_stable_diffusion_2_listens_to_the_last_layer_but_one_and_normalises_it(tiny_parts):
     from experiments.models.pipelines.parts import projected_tower
 
@@ -67,10 +76,11 @@ def test_stable_diffusion_2_listens_to_the_last_layer_but_one_and_normalises_it(
 
 
 def test_xl_is_told_in_training_what_its_pipeline_says(xl):
+    numbers = both(xl)
     words, nothing, pooled, no_pooled = xl.encode_prompt(TEXTS, device="cpu", do_classifier_free_guidance=True)
-    said, sentence = told(xl, ids(xl), torch.ones(3, 1, dtype=torch.bool))
+    said, sentence = told(xl, numbers, torch.ones(3, 1, dtype=torch.bool))
     assert said.shape == (3, 40, 80) and torch.allclose(said, words, atol=1e-6) and torch.allclose(sentence, pooled, atol=1e-6)
-    unsaid, no_sentence = told(xl, ids(xl), torch.zeros(3, 1, dtype=torch.bool))
+    unsaid, no_sentence = told(xl, numbers, torch.zeros(3, 1, dtype=torch.bool))
     assert torch.equal(unsaid, nothing) and torch.equal(no_sentence, no_pooled) and not unsaid.any()
 
 
@@ -83,7 +93,7 @@ def test_xl_draws_another_picture_for_another_size(xl):
 
 
 def test_xl_loss_depends_on_its_generator_and_on_the_sizes(xl):
-    tokens, mean = ids(xl)[None].repeat(4, 1, 1), torch.randn(4, 4, 8, 8)
+    tokens, mean = [own[None].repeat(4, 1, 1) for own in both(xl)], torch.randn(4, 4, 8, 8)
     marks = torch.tensor([sizes.sizes(k) for k in range(4)])
     value = lambda marks, seed: loss(xl, "epsilon", (mean, 0 * mean, marks), tokens, 4)(0, torch.Generator().manual_seed(seed)).item()  # noqa: E731
     assert value(marks, 3) == value(marks, 3) != value(marks, 4)
