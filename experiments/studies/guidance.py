@@ -59,15 +59,15 @@ SWEEP = _study(
 WAYS = _study(
     "guidance-ways",
     [
+        ("classifier-free", 4.0, STEPS),
+        ("classifier-free", 4.0, 2),  # four evaluations, as a student of four steps
         ("classifier-free", STRONG, STEPS),
         ("rescaled", STRONG, 0.7, STEPS),
         ("projected", STRONG, 0.0, STEPS),
         ("interval", STRONG, 0.25, 0.75, STEPS),
-        ("classifier-free", 4.0, STEPS),
         ("negative prompt", 4.0, STEPS),
         ("perturbed attention", 2.0, STEPS),
-        ("classifier-free", 4.0, 4),  # the cost of a student of eight steps
-        ("classifier-free", 4.0, 2),
+        ("classifier-free", 4.0, 4),
     ],
     _by_way(FEW),
     FEW,
