@@ -69,9 +69,10 @@ def test_order_and_rotation_do_not_matter_and_duplicates_do_only_through_n():
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
     turn = torch.linalg.qr(features(32, 32, 7)).Q
     value = fid(x, reference(y))
-    assert fid(x[order], reference(y)) == pytest.approx(value, rel=1e-9)
-    assert fid(x @ turn, reference(y @ turn)) == pytest.approx(value, rel=1e-9)
-    assert fid(y, reference(x)) == pytest.approx(value, rel=1e-9)
+    close = pytest.approx(value, rel=1e-8)  # roots of eigenvalues near 1e-10 keep half their digits: 1.4e-9 was seen on one processor
+    assert fid(x[order], reference(y)) == close
+    assert fid(x @ turn, reference(y @ turn)) == close
+    assert fid(y, reference(x)) == close
     assert fid(x.repeat(2, 1), reference(y)) == pytest.approx(value, rel=0.02)  # n - 1 counts the copies
 
 
