@@ -3,11 +3,9 @@
 import copy
 import errno
 import json
-import multiprocessing
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ import time
 import pytest
 import torch
 from coco_layout import SPLIT
+from drawing_processes import PATIENCE, finish, share
 from hub_layout import FAST
 
 from experiments import __main__ as command
@@ -29,7 +28,6 @@ from experiments.sampling.sets import complete
 from experiments.sampling.worker import Settings, draw
 
 SMALL = Settings(**FAST, batch=2, device="cpu")
-FORK = multiprocessing.get_context("fork")
 
 
 # ---- every system ----------------------------------------------------------------------------------------------------
@@ -51,7 +49,7 @@ def test_a_release_draws_offline_what_a_plain_loop_of_its_pipeline_draws(name, r
 
 @pytest.fixture
 def ready(release, monkeypatch):
-    """FLUX.1 [schnell] in small, loaded once; processes that are forked from here have it without a second."""
+    """FLUX.1 [schnell] in small, loaded once."""
     release("flux1-schnell")
     system = find("flux1-schnell")
     pipeline = hub.load(hub.fetch(system), torch.float32)
@@ -61,53 +59,53 @@ def ready(release, monkeypatch):
     return system
 
 
-def share(system, jobs, out, settings):
-    """A process that draws one worker's share."""
-    process = FORK.Process(target=lambda: list(draw(system, jobs, out, settings)))
-    process.start()
-    return process
-
-
 def content(folder) -> dict[str, bytes]:
     """Every file of all sets below `folder` but for the seconds that batches took."""
     files = [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "seconds"]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def test_1_2_and_4_workers_draw_the_same_bytes(ready, coco, tmp_path):
+def test_1_2_and_4_workers_draw_the_same_bytes(release, hub_cache, coco, tmp_path):
+    release("flux1-schnell")
     jobs, sets = freeze(coco, 9), {}
     for workers in (1, 2, 4):
         out = tmp_path / str(workers)
         settings = [Settings(**FAST, batch=2, device="cpu", worker=k, workers=workers) for k in range(workers)]
-        processes = [share(ready, jobs, out, one) for one in settings]
-        for process in processes:
-            process.join(60)
-            assert process.exitcode == 0
+        for process in [share("flux1-schnell", hub_cache, jobs, out, one) for one in settings]:
+            finish(process)
         sets[workers] = content(out)
     assert len(sets[1]) == 1 + 1 + 1 + 5 + 9  # list, plan, manifest, batches, pictures
     assert sets[1] == sets[2] == sets[4]
 
 
-def test_killed_twenty_times_it_ends_with_the_same_bytes(ready, coco, tmp_path):
-    jobs, chance = freeze(coco, 12, seeds=(0, 1)), random.Random(0)
+def kill_at_random(process, out, chance) -> bool:
+    """Kill it within moments of its next pictures, of which none, one or two are awaited; false where it ended before."""
+    wanted = len(list(out.glob("*/pictures/*"))) + chance.randrange(3)
+    until = time.monotonic() + PATIENCE
+    while process.is_alive() and len(list(out.glob("*/pictures/*"))) < wanted:
+        assert time.monotonic() < until, "hung"
+        time.sleep(0.001)
+    process.join(chance.uniform(0, 0.05))
+    killed = process.is_alive()
+    process.kill()
+    process.join(PATIENCE)
+    return killed
+
+
+def test_killed_twenty_times_it_ends_with_the_same_bytes(ready, hub_cache, coco, tmp_path):
+    jobs, chance, killed = freeze(coco, 12, seeds=(0, 1)), random.Random(0), tmp_path / "killed"
     settings = Settings(**FAST, batch=1, device="cpu")
-    began = time.perf_counter()
-    process = share(ready, jobs, tmp_path / "calm", settings)
-    process.join(60)
-    took = time.perf_counter() - began
+    finish(share("flux1-schnell", hub_cache, jobs, tmp_path / "calm", settings))
     kills = 0
     while kills < 20:
-        process = share(ready, jobs, tmp_path / "killed", settings)
-        process.join(chance.uniform(0.02, 0.25) * took)
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
+        if kill_at_random(share("flux1-schnell", hub_cache, jobs, killed, settings), killed, chance):
             kills += 1
         else:  # it was drawn to the end: begin again, so that every kill hits a run
-            shutil.rmtree(tmp_path / "killed")
-        process.join()
-    list(draw(ready, jobs, tmp_path / "killed", settings))
-    assert content(tmp_path / "killed") == content(tmp_path / "calm")
-    assert len(complete(next(path.parent for path in (tmp_path / "killed").glob("*/plan.json")))) == 24
+            assert len(complete(next(path.parent for path in killed.glob("*/plan.json")))) == 24
+            shutil.rmtree(killed)
+    list(draw(ready, jobs, killed, settings))
+    assert content(killed) == content(tmp_path / "calm")
+    assert len(complete(next(path.parent for path in killed.glob("*/plan.json")))) == 24
 
 
 def test_what_was_finished_is_not_drawn_again(ready, coco, tmp_path, monkeypatch):
