@@ -52,9 +52,9 @@ STAGES = {
     "without reflow": Stage(direct.NAME, "Euler", 1.0, FEW),
     "rectified diffusion": Stage("mini-rectified-diffusion", "DDIM", 1.0, MANY),
 }
-DIRECT = 40_000  # images of the arm without reflow: those of reflow and of distillation together
+DIRECT = 28_000  # images of the arm without reflow: those of reflow and of distillation together
 SEEDS = (0, 1, 2)
-EACH, FEWER = 42, 14  # prompts of each category up to four steps, and above
+EACH, FEWER = 28, 14  # prompts of each category up to four steps, and above
 COMPARED = 1500  # renders that KID is taken against
 ROADS = ("diffusion, guided", "diffusion", "2-rectified flow", "rectified diffusion")
 FINE, FOLLOWED = 25, 4  # steps of a road, and prompts of each category
