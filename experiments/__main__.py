@@ -171,12 +171,10 @@ def _status(options: argparse.Namespace) -> int:
     from experiments.records.project import Project
 
     project = Project()
-    from experiments.studies import study
-
     kinds = {
         "chapters": status.chapters(project),
         "miniatures": status.recipes(project, _recipes()),
-        "studies": [status.Line(one.name, *status.study(*study.state(one))) for one in study.all_studies()],
+        "studies": [status.Line(name, *status.study(*parts)) for name, parts in _studies().items()],
     }
     for title, lines in kinds.items():
         print(f"{title}:")
@@ -189,6 +187,13 @@ def _recipes() -> dict[str, Any]:
     from experiments.models.recipes import RECIPES
 
     return RECIPES
+
+
+def _studies() -> dict[str, tuple[int, int]]:
+    """Parts done and parts in all by the study's name."""
+    from experiments.studies import study
+
+    return {one.name: study.state(one) for one in study.all_studies()}
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -53,11 +53,10 @@ def used_modules(project: Project, chapter: Chapter) -> list[str]:
             found |= imports(source, project.package)
         except SyntaxError:
             continue  # execution will name the cell
-    for name in sorted(found):
-        try:
-            closure([name], project.package)
-        except ModuleNotFoundError:
-            raise ProjectError(f"book/{chapter.source.name} imports {name}, and there is no such module") from None
+    try:
+        closure(found, project.package)
+    except ModuleNotFoundError as error:
+        raise ProjectError(f"book/{chapter.source.name} imports {error.name}, and there is no such module") from None
     return sorted(found)
 
 

@@ -33,7 +33,9 @@ def available() -> str:
         import torch_fidelity  # noqa: F401
     except (ImportError, RuntimeError) as error:
         return f"torch-fidelity cannot be imported: {error}"
-    return ""
+    from torchmetrics.utilities import imports
+
+    return "" if imports._TORCH_FIDELITY_AVAILABLE else "torchmetrics was imported before torch-fidelity was there: run this file alone"
 
 
 _OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # must outlive what is registered with it
