@@ -2,11 +2,9 @@
 
 import json
 
-import nbformat
 import pytest
 from chapter_run import papermill
 
-from experiments.artefacts import ROOT
 from experiments.models.zoo import shipped
 from experiments.records import record
 
@@ -29,9 +27,3 @@ def test_a_smoke_run_leaves_the_whole_record(tmp_path):
     assert json.loads((tmp_path / "out" / "grid.json").read_text())["models"][0] == "render"
     assert {"mini-sd1.5", "mini-sd3", "checker"} <= {model["name"] for model in left["models"]}
     assert all((tmp_path / "out" / kept["file"]).is_file() for kept in left["figures"].values())
-
-
-def test_the_source_stores_no_outputs_and_only_literals_as_parameters():
-    cells = nbformat.read(ROOT / "book" / f"{CHAPTER}.ipynb", as_version=4).cells
-    assert not any(cell.get("outputs") for cell in cells)
-    assert [cell.metadata.get("tags") for cell in cells].count(["parameters"]) == 1
