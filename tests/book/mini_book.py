@@ -150,7 +150,7 @@ def notebook(chapter: str = CHAPTER) -> nbformat.NotebookNode:
         "# 1 Conditioning\n\nThe accuracy is {metric}`01-conditioning:accuracy/cross-attention`, or "
         "{number}`01-conditioning:accuracy/cross-attention .1f`; {metric}`01-conditioning:accuracy/additive`; "
         "{number}`01-conditioning:nothing`. See {numref}`fig-01-conditioning-attention-maps`, "
-        "{numref}`tab-01-conditioning-mechanisms` and {claim}`C04`.\n\n" + wide
+        "{numref}`tab-01-conditioning-mechanisms`, {claim}`C04` and `a-name=that/is-longer-than/the-line-of-a-telephone`.\n\n" + wide
     )
     lines = ["train(" + ", ".join(f"option_{k}={k}" for k in range(20)) + ")", *(f"draw({k})" for k in range(12))]
     code = nbformat.v4.new_code_cell("\n".join(lines), outputs=outputs)
