@@ -73,7 +73,8 @@ def hear(arm: str, seed: int) -> dict[str, Any]:
 
 def heard(pipe, model, encoders, seed: int) -> dict[str, Any]:
     empty, wanted = listening.silence(encoders), scores.wishes(N)
-    found: dict[str, Any] = {"chosen": {}, "drawn": {}, "silent": scores.drawn(pipe, model, wanted, scores.nothing(encoders, len(wanted)), empty, seed)}
+    silent = scores.drawn(pipe, model, wanted, scores.nothing(encoders, len(wanted)), empty, seed)
+    found: dict[str, Any] = {"chosen": {}, "drawn": {}, "silent": silent}
     for spoken in SPOKEN:
         found["chosen"][spoken] = {c: scores.chosen(pipe, model, encoders, c, spoken, CHOICES, seed) for c in scores.CATEGORIES}
         wanted = scores.wishes(N, spoken)
@@ -89,7 +90,7 @@ ENCODER_STUDY = Study(
     "language-encoders",
     lambda: [(name,) for name in ENCODERS],
     know,
-    ("experiments.studies.languages", "experiments.metrics.listening_scores", "experiments.models.listeners", "experiments.data.captions", "experiments.data.render"),
+    ("experiments.studies.languages", *_SCORES, "experiments.models.listeners", "experiments.data.captions", "experiments.data.render"),
     ENCODERS,
     dict(learnt=LEARNT, asked=ASKED, style=FULLEST),
 )

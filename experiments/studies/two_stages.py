@@ -189,7 +189,10 @@ STUDY = Study(
     "two-stages",
     _parts,
     measure,
-    ("experiments.studies.two_stages", "experiments.training.priors", *listening.MODULES, "experiments.metrics.listening_scores", "experiments.metrics.alignment"),
+    (
+        *("experiments.studies.two_stages", "experiments.training.priors", *listening.MODULES),
+        *("experiments.metrics.listening_scores", "experiments.metrics.alignment"),
+    ),
     (listening.BASE, "clip", "kandinsky-prior", "checker"),
     dict(seeds=list(SEEDS), n=N, asked=ASKED, images=IMAGES, batch=listening.BATCH, rate=listening.RATE, call=listening.CALL),
 )

@@ -46,7 +46,9 @@ SCENES, SOLIDS, STYLES = 6_000, 2, (2, 4)  # the wordings of the prompts
 LANGUAGES = ("en", "zh")  # of the captions that are shown with pictures; never Vietnamese
 IMAGES, BATCH, RATE, HEAVIEST = 2_400, 16, 3e-3, 20.0
 CALL = dict(num_inference_steps=10, guidance_scale=4.0)  # of DPM-Solver++
-MODULES = ("experiments.training.listening", "experiments.models.listeners", "experiments.training.loop", "experiments.data.render", "experiments.data.captions")
+MODULES = tuple(
+    f"experiments.{name}" for name in ("training.listening", "models.listeners", "training.loop", "data.render", "data.captions")
+)
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,9 @@ def width(name: str) -> int:
     return embeddings().shape[1] if name == PICTURE else reader(name)(["a"])[0].shape[-1]
 
 
-def train(encoders: Sequence[str], seed: int, images: int = IMAGES, languages: Sequence[str] = LANGUAGES, teach: bool = True) -> tuple[StableDiffusionPipeline, Listener, list]:
+def train(
+    encoders: Sequence[str], seed: int, images: int = IMAGES, languages: Sequence[str] = LANGUAGES, teach: bool = True
+) -> tuple[StableDiffusionPipeline, Listener, list]:
     """Train one arm; its pipeline, the listener with averaged weights and the curve [[images, loss]]. Resumes where it was killed.
 
     `teach`: by what the untouched U-Net hears in the English caption, else by the noise.
@@ -249,7 +253,8 @@ def train(encoders: Sequence[str], seed: int, images: int = IMAGES, languages: S
     average = copy.deepcopy(model).requires_grad_(False)
     plan = Plan(images=images, batch=BATCH, rate=RATE, warmup=30, average=0.99, seed=seed)
     curve, losses = [], []
-    kept = store("listening", f"{fingerprint(encoders, languages, teach, plan, source_hash(*MODULES), weights_hash(WEIGHTS / BASE))[:24]}.pt")
+    weights = [weights_hash(WEIGHTS / name) for name in (BASE, "clip", *encoders) if name != PICTURE]
+    kept = store("listening", f"{fingerprint(encoders, languages, teach, plan, source_hash(*MODULES), weights)[:24]}.pt")
     levels = pipe.scheduler.alphas_cumprod
     loss = taught(model, data, levels, teacher) if teach else untaught(model, data, levels)
     for progress in fit(model, average, loss, plan, kept):
@@ -286,7 +291,9 @@ def told(encoders: Sequence[str], texts: Sequence[str]) -> Told:
 
 
 @torch.inference_mode()
-def draw(pipe: StableDiffusionPipeline, model: Listener, wanted: Sequence[Prompt], heard: Told, empty: Told, seed: int = 0, batch: int = 20, **call: Any) -> Tensor:
+def draw(
+    pipe: StableDiffusionPipeline, model: Listener, wanted: Sequence[Prompt], heard: Told, empty: Told, seed: int = 0, batch: int = 20, **call: Any
+) -> Tensor:
     """Pictures uint8 [N,3,H,W] of what is `heard` of each of `wanted`; `empty` is what one hears of nothing. Noise is that of the prompt."""
     drawn, first = [], 0
     for group in batches(wanted, batch):
@@ -294,7 +301,8 @@ def draw(pipe: StableDiffusionPipeline, model: Listener, wanted: Sequence[Prompt
         none = {n: wider(*empty[n], part[n][1].shape[1]) for n in part}
         none = {n: (s.expand(len(group), *s.shape[1:]), m.expand(len(group), -1)) for n, (s, m) in none.items()}
         noise = [generator(p.id, seed) for p in group]
-        made = pipe(prompt_embeds=model.words(part), negative_prompt_embeds=model.words(none), generator=noise, output_type="pt", **CALL | call).images
+        words = dict(prompt_embeds=model.words(part), negative_prompt_embeds=model.words(none))
+        made = pipe(**words, generator=noise, output_type="pt", **CALL | call).images
         drawn.append((made.float().clamp(0, 1) * 255).round().to(torch.uint8))
         first += len(group)
     return torch.cat(drawn)

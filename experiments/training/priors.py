@@ -46,7 +46,7 @@ def drawn(pipe: KandinskyPriorPipeline, texts: Sequence[str], names: Sequence[st
 
 @torch.no_grad()
 def mean(pipe: KandinskyPriorPipeline, texts: Sequence[str], seed: int = 0) -> Tensor:
-    """What the prior says of pure noise, [N,D]: it was trained to say E[z|z_t,y], and at the last time z_t tells nothing of z, which leaves E[z|y]."""
+    """What the prior says of pure noise, [N,D]: trained to say E[z|z_t,y], it is left with E[z|y] at the last time, when z_t tells nothing of z."""
     sentences, states, mask = reader(pipe.text_encoder, pipe.tokenizer.eos_token_id)(_ids(pipe, texts))
     noise = torch.randn(len(texts), pipe.prior.config.embedding_dim, generator=torch.Generator().manual_seed(seed))
     last = torch.full((len(texts),), pipe.scheduler.config.num_train_timesteps - 1)
@@ -60,4 +60,5 @@ def of_text(pipe: KandinskyPriorPipeline, texts: Sequence[str]) -> Tensor:
 
 
 def _ids(pipe: KandinskyPriorPipeline, texts: Sequence[str]) -> Tensor:
-    return pipe.tokenizer(list(texts), padding="max_length", max_length=pipe.tokenizer.model_max_length, truncation=True, return_tensors="pt")["input_ids"]
+    length = pipe.tokenizer.model_max_length
+    return pipe.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")["input_ids"]

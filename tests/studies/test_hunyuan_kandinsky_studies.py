@@ -88,9 +88,11 @@ def test_who_says_what_the_teacher_says_makes_no_error(model):
 
 
 def test_what_is_forgotten_is_the_empty_caption_and_no_picture():
-    empty = {"clip": (torch.full((1, 3, 2), 7.0), torch.tensor([[True, False, False]])), PICTURE: (torch.zeros(1, 1, 1), torch.zeros(1, 1, dtype=torch.bool))}
+    nobody = torch.zeros(1, 1, 1), torch.zeros(1, 1, dtype=torch.bool)
+    empty = {"clip": (torch.full((1, 3, 2), 7.0), torch.tensor([[True, False, False]])), PICTURE: nobody}
     states, mask = torch.arange(24.0).view(4, 3, 2), torch.ones(4, 3, dtype=torch.bool)
-    data = listening.Material(torch.zeros(2, 1), torch.zeros(2, 1), torch.tensor([[0, 1], [2, 3]]), {"clip": (states, mask)}, empty, torch.tensor([[1.0], [2.0]]), torch.zeros(3, 1, 1))
+    rows, pictures, nothing = torch.tensor([[0, 1], [2, 3]]), torch.tensor([[1.0], [2.0]]), torch.zeros(2, 1)
+    data = listening.Material(nothing, nothing, rows, {"clip": (states, mask)}, empty, pictures, nothing)
     told = data.told(torch.tensor([1, 1]), torch.tensor([1, 0]), torch.tensor([False, True]))
     assert torch.equal(told["clip"][0], torch.stack([states[3], empty["clip"][0][0]]))
     assert told["clip"][1].tolist() == [[True] * 3, [True, False, False]]
