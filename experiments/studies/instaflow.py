@@ -58,7 +58,7 @@ EACH, FEWER = 28, 14  # prompts of each category up to four steps, and above
 COMPARED = 1500  # renders that KID is taken against
 ROADS = ("diffusion, guided", "diffusion", "2-rectified flow", "rectified diffusion")
 FINE, FOLLOWED = 25, 3  # steps of a road, and prompts of each category
-TAUGHT = ("InstaFlow", "without reflow")  # students of one step
+TAUGHT = ("2-rectified flow", "rectified diffusion", "InstaFlow", "without reflow")  # asked for one step, and their teachers for all
 SHOWN = (("diffusion, guided", 25), ("diffusion, guided", 1), ("2-rectified flow", 1), ("InstaFlow", 1), ("without reflow", 1),
          ("rectified diffusion", 1), ("rectified diffusion", 4))  # rows of the sheet  # fmt: skip
 SHEET = FOLDER / "instaflow-sheet.png"
@@ -131,8 +131,7 @@ def _road(pipe: Any, name: str, steps: int, seed: int) -> Road:
 
 
 def taught(name: str) -> dict[str, Any]:
-    """How well a student of one step has learned what its teacher makes of noise that neither was trained on: squared errors of
-    its codes, one for each prompt and seed, and the variance of the teacher's codes. The teacher draws as it drew the pairs."""
+    """How well one step of a student is what its teacher makes of noise that neither was trained on: squared errors of its codes, one for each prompt and seed, and the variance of the teacher's codes. The teacher draws as it drew the pairs."""
     recipe = direct.recipe() if name == "without reflow" else RECIPES[STAGES[name].model]
     settings = dict(recipe.config["pairs"])
     student = pipeline(name)
