@@ -131,7 +131,8 @@ def _road(pipe: Any, name: str, steps: int, seed: int) -> Road:
 
 
 def taught(name: str) -> dict[str, Any]:
-    """How well one step of a student is what its teacher makes of noise that neither was trained on: squared errors of its codes, one for each prompt and seed, and the variance of the teacher's codes. The teacher draws as it drew the pairs."""
+    """How well one step of a student is what its teacher makes of noise that neither was trained on: squared errors of its
+    codes, one for each prompt and seed, and the variance of the teacher's codes. The teacher draws as it drew the pairs."""
     recipe = direct.recipe() if name == "without reflow" else RECIPES[STAGES[name].model]
     settings = dict(recipe.config["pairs"])
     student = pipeline(name)
