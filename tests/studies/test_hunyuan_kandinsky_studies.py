@@ -13,7 +13,7 @@ from experiments.data.prompts import Requirement, Wanted, prompts
 from experiments.metrics import listening_scores as scores
 from experiments.metrics.alignment import check
 from experiments.models.listeners import ARMS, ENCODERS, PICTURE, TOKENS, Listener, picture
-from experiments.studies import languages, two_stages
+from experiments.studies import languages, two_stages, two_stages_heard
 from experiments.training import listening
 
 
@@ -117,3 +117,10 @@ def test_parts_come_seed_by_seed_and_arms_have_encoders():
     assert [seed for _, seed in parts] == sorted(seed for _, seed in parts) and len(set(parts)) == len(ARMS) * len(languages.SEEDS)
     assert {name for encoders in ARMS.values() for name in encoders} == set(ENCODERS)
     assert len({languages.folder(arm) for arm in ARMS}) == len(ARMS)
+
+
+def test_both_sides_of_a_choice_begin_from_the_same_noise():
+    for category in scores.CATEGORIES:
+        true, false = (two_stages_heard.prompts_of(category, side) for side in (True, False))
+        assert [p.id for p in true] == [p.id for p in false] and len({p.id for p in true}) == len(true) > 60
+        assert all(a.text != b.text for a, b in zip(true, false))
