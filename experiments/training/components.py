@@ -19,7 +19,7 @@ from experiments.models.zoo import WEIGHTS
 from experiments.training import autoencoder as ae
 from experiments.training import clip as pair
 from experiments.training import corpus
-from experiments.training.journal import Journal, save_half
+from experiments.training.journal import Journal, save
 from experiments.training.loop import Plan
 
 
@@ -56,11 +56,11 @@ def clip(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES,
     scores = journal.measure((average, tokenizer), True)
     with atomic_folder(weights / recipe.name) as scratch:
         if recipe.config["whole"]:
-            save_half(average, scratch, {})
+            save(average, scratch, {})
         tokenizer.save_pretrained(scratch)
         for name, tower in text_towers(average).items():
             if name in recipe.config["towers"]:
-                save_half(tower, scratch / name, {})
+                save(tower, scratch / name, {})
         write_json(scratch / "training.json", journal.record(scores, average))
     return weights / recipe.name
 

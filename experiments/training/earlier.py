@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -11,11 +12,10 @@ from diffusers import DiffusionPipeline
 
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.models.zoo import WEIGHTS
-from experiments.training import corpus, denoiser
+from experiments.training import denoiser
 from experiments.training.beginning import adopt, beginning, not_past, steps_in
 from experiments.training.journal import Journal
 from experiments.training.loop import Plan, fit
-from experiments.training.objective import loss
 
 
 def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:
@@ -49,10 +49,9 @@ def stopped(name: str, images: int, scenes: int = corpus.TRAINING_SCENES, weight
     adopt(usual, kept, plan)
     not_past(plan, kept)
     pipe = denoiser.assemble_seeded(recipe, weights)
-    tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
-    codes = corpus.codes(pipe.vae, weights / "autoencoder", "train", scenes)
     average = copy.deepcopy(pipe.unet).requires_grad_(False)
-    for _ in fit(pipe.unet, average, loss(pipe, recipe.objective, codes, tokens, recipe.batch), plan, kept):
+    trainer = importlib.import_module(recipe.trainer.partition(":")[0])
+    for _ in fit(pipe.unet, average, trainer.asked(recipe, pipe, scenes, weights)(), plan, kept):
         pass
     pipe.unet = average.eval()
     return pipe

@@ -19,11 +19,13 @@ from experiments.artefacts import atomic_folder, write_json
 from experiments.models.recipes import Recipe
 from experiments.training.beginning import beginning, not_past
 from experiments.training.loop import Plan, Progress, fit
+from experiments.training.narrow import narrow_, round_
 from experiments.training.precision import fast_dtype
 
 Scores = dict[str, dict[str, float]]  # metric -> value, low, high, n
 POINTS = 60  # of the curve
 VISITS = 6  # evaluations on the way
+DENOISERS = ("unet", "transformer")  # parts of a pipeline that are kept in fewer bits
 
 
 class Unfinished(RuntimeError):
@@ -91,11 +93,11 @@ class Journal:
         where[:] = [entry for entry in where if entry[0] < progress.images] + [[progress.images, what]]
 
     def ship(self, thing: Any, folder: Path, shared: dict[str, str] | None = None) -> Path:
-        """Save a pipeline or model in half precision in `folder`, with its record. Parts in `shared` become links to other
+        """Save a pipeline or model in small formats in `folder`, with its record. Parts in `shared` become links to other
         folders under `weights`, so that what is the same for every miniature is there once."""
-        scores = self.measure(thing, True)
+        scores = self.measure(as_shipped(thing), True)
         with atomic_folder(folder) as scratch:
-            save_half(thing, scratch, shared or {})
+            save(thing, scratch, shared or {})
             write_json(scratch / "training.json", self.record(scores, thing))
         return folder
 
@@ -125,8 +127,16 @@ class Journal:
         }
 
 
-def save_half(thing: Any, folder: Path, shared: dict[str, str]) -> None:
-    """`save_pretrained` in half precision; the thing itself keeps its precision."""
+def as_shipped(thing: Any) -> Any:
+    """`thing` itself; where it is a pipeline, its denoiser now has the values that a reader of its folder will find."""
+    for name in DENOISERS:
+        if isinstance(thing, DiffusionPipeline) and getattr(thing, name, None) is not None:
+            round_(getattr(thing, name))
+    return thing
+
+
+def save(thing: Any, folder: Path, shared: dict[str, str]) -> None:
+    """`save_pretrained` in half precision, a pipeline's denoiser in the formats of `narrow`; the thing itself keeps its precision."""
     if not isinstance(thing, DiffusionPipeline):
         _save_module(thing, folder)
         return
@@ -135,7 +145,7 @@ def save_half(thing: Any, folder: Path, shared: dict[str, str]) -> None:
         if name in shared:
             _share(part, folder / name, folder.parent / shared[name])
         elif isinstance(part, torch.nn.Module):
-            _save_module(part, folder / name)
+            _save_module(part, folder / name, narrow_ if name in DENOISERS else torch.nn.Module.half)
         elif part is not None and hasattr(part, "save_pretrained"):
             part.save_pretrained(folder / name)
 
@@ -156,9 +166,10 @@ def _layers(config: Any) -> int | None:
     return (config if isinstance(config, dict) else config.to_dict()).get("num_hidden_layers")
 
 
-def _save_module(module: torch.nn.Module, folder: Path) -> None:
+def _save_module(module: torch.nn.Module, folder: Path, shorten: Callable[[torch.nn.Module], Any] = torch.nn.Module.half) -> None:
     dtype = next(module.parameters()).dtype
-    module.half().save_pretrained(folder)
+    shorten(module)
+    module.save_pretrained(folder)
     module.to(dtype)
     _tidy(folder / "config.json")
 

@@ -19,7 +19,7 @@ from experiments.models.recipes import Recipe
 from experiments.models.zoo import WEIGHTS, weights_hash
 from experiments.training import corpus, text_losses, texts
 from experiments.training.embeddings import picture_embeddings
-from experiments.training.journal import Journal, save_half
+from experiments.training.journal import Journal, save
 from experiments.training.loop import Plan
 
 
@@ -132,6 +132,6 @@ def _ship(journal: Journal, folder: Path, tokenizer, encoder, subject) -> Path:
     scores = journal.measure(subject, True)
     with atomic_folder(folder) as scratch:
         tokenizer.save_pretrained(scratch)
-        save_half(encoder, scratch / "text_encoder", {})
+        save(encoder, scratch / "text_encoder", {})
         write_json(scratch / "training.json", journal.record(scores, encoder))
     return folder

@@ -17,7 +17,7 @@ from experiments.models.assemble import pipeline as assemble
 from experiments.models.recipes import Recipe
 from experiments.models.zoo import WEIGHTS, weights_hash
 from experiments.training import conditions, corpus, denoising, pairs
-from experiments.training.journal import Journal, Unfinished, save_half
+from experiments.training.journal import Journal, Unfinished, as_shipped, save
 from experiments.training.loop import Plan
 from experiments.training.material import caption_of, material
 
@@ -96,9 +96,10 @@ def carry_out(recipe: Recipe, journal: Journal, make: MakeLoss, scenes: int, wei
     if plan.images < recipe.images * WORTH_A_LOOK:
         journal.measure = lambda thing, thorough: {}
     journal.run(model, average, loss, plan, checkpoint(recipe, scenes, weights), asked)
+    as_shipped(pipe)
     scores = scored(asked, True)
     with atomic_folder(weights / recipe.name) as scratch:
-        save_half(pipe, scratch, dict(recipe.config.get("shared", {})))
+        save(pipe, scratch, dict(recipe.config.get("shared", {})))
         write_json(scratch / "training.json", journal.record(scores, pipe) | (extra or {}))
     return weights / recipe.name
 

@@ -16,7 +16,7 @@ from experiments.models import assemble, text_models
 from experiments.models import text_tokenizers as make
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.training import corpus
-from experiments.training.journal import save_half
+from experiments.training.journal import save
 
 CAPTIONS = {language: [text for style in corpus.captions("train", 60, language) for text in style] for language in ("en", "zh", "vi")}
 CODE = tiny_models.CHANNELS
@@ -93,16 +93,16 @@ def parts(folder: Path) -> Path:
     tokenizer = CLIPTokenizer.from_pretrained(folder / "clip")
     torch.manual_seed(5)
     pair = assemble.clip(dataclasses.replace(RECIPES["clip"], config=WHOLE_CLIP), tokenizer).eval()
-    save_half(pair, folder / "clip", {})
+    save(pair, folder / "clip", {})
     for name, tower in tiny_models.text_towers(pair).items():
-        save_half(tower, folder / "clip" / name, {})
+        save(tower, folder / "clip" / name, {})
     tokenizer.save_pretrained(folder / "clip")
     for name in TEXT:
         _text(row(name), folder / name)
-    save_half(VQModel(**row("movq").config["model"]).eval(), folder / "movq", {})
+    save(VQModel(**row("movq").config["model"]).eval(), folder / "movq", {})
     prior = PriorTransformer(**row("kandinsky-prior").config["model"]).eval()
     torch.nn.init.ones_(prior.clip_std)
-    save_half(prior, folder / "kandinsky-prior", {})
+    save(prior, folder / "kandinsky-prior", {})
     for name in (*TEXT, "movq", "kandinsky-prior"):
         write_json(folder / name / "training.json", {"recipe": name})
     return folder
@@ -121,7 +121,7 @@ def _text(recipe: Recipe, folder: Path) -> None:
         tokenizer = make.bert_tokenizer(said, length) if bert else make.xlm_roberta_tokenizer(said, length)
         encoder = (text_models.bilingual if bert else text_models.multilingual)(recipe.config, tokenizer).encoder
     tokenizer.save_pretrained(folder)
-    save_half(encoder, folder / "text_encoder", {})
+    save(encoder, folder / "text_encoder", {})
 
 
 def pipeline(name: str, folder: Path):

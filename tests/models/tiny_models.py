@@ -13,7 +13,7 @@ from experiments.models import assemble
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.models.tokenizers import clip_tokenizer
 from experiments.training.components import text_towers
-from experiments.training.journal import save_half
+from experiments.training.journal import save
 
 TEXTS = ["a small red metal cube", "a large blue rubber sphere to the left of a green cone", "three yellow cylinders"]
 CHANNELS = 4
@@ -41,7 +41,7 @@ def row(name: str, **changes) -> Recipe:
 def parts(folder: Path) -> Path:
     """A weights folder with an autoencoder and two CLIP rows that know nothing; returns it."""
     torch.manual_seed(0)
-    save_half(AutoencoderKL(**AUTOENCODER).eval(), folder / "autoencoder", {})
+    save(AutoencoderKL(**AUTOENCODER).eval(), folder / "autoencoder", {})
     tokenizer = clip_tokenizer(TEXTS, length=40, vocabulary=600)
     for name in ("clip", "clip-wide"):
         recipe = row(name)
@@ -49,7 +49,7 @@ def parts(folder: Path) -> Path:
         tokenizer.save_pretrained(folder / name)
         for tower, module in text_towers(pair).items():
             if tower in recipe.config["towers"]:
-                save_half(module, folder / name / tower, {})
+                save(module, folder / name / tower, {})
     for name in ("autoencoder", "clip", "clip-wide"):
         write_json(folder / name / "training.json", {"recipe": name})
     return folder

@@ -14,6 +14,7 @@ from experiments.data import dataset
 from experiments.training import denoiser
 from experiments.training import train as training
 from experiments.training.journal import Journal, Unfinished
+from experiments.training.narrow import narrow_
 
 NAMES = ["mini-sd1.5", "mini-sd3"]
 
@@ -91,9 +92,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_half_precision_on_disk(workshop, name):
+def test_small_formats_on_disk(workshop, name):
     for file in (workshop.weights / name).rglob("*.safetensors"):
-        assert {str(v.dtype) for v in load_file(file).values() if v.is_floating_point()} == {"torch.float16"}, file.name
+        formats = {str(v.dtype) for v in load_file(file).values() if v.is_floating_point()}
+        assert formats == {"torch.float16"} | ({"torch.float8_e4m3fn"} if part(name) in file.parts else set()), file.name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,7 +162,9 @@ def test_a_shorter_run_says_so_in_its_record(workshop, tmp_path):
 
 def test_trained_weights_differ_from_the_initial_ones(workshop):
     torch.manual_seed(0)
-    first = denoiser.assemble_seeded(workshop.row("mini-sd1.5"), workshop.weights).unet.half().state_dict()
+    begun = denoiser.assemble_seeded(workshop.row("mini-sd1.5"), workshop.weights).unet
+    narrow_(begun)
+    first = begun.state_dict()
     last = weights_of(workshop.weights, "mini-sd1.5")
     assert sum(not torch.equal(first[k], last[k]) for k in last) > 0.9 * len(last)
 

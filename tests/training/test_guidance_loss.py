@@ -12,7 +12,7 @@ from experiments.data import dataset
 from experiments.models.recipes import RECIPES
 from experiments.models.recipes.guidance import DDIM
 from experiments.training import guidance_loss as distil
-from experiments.training.journal import Journal, save_half
+from experiments.training.journal import Journal, save
 
 KEPT = DDIMScheduler(**DDIM).alphas_cumprod
 CLOSE = dict(atol=1e-4, rtol=1e-4)
@@ -87,7 +87,7 @@ def workshop(tmp_path_factory):
         patch.setenv("EXPERIMENTS_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(dataset, "CHUNK", 16)
         teacher = tiny_models.pipeline("mini-sd1.5", tiny_parts)
-        save_half(teacher, tiny_parts / "mini-sd1.5", {})
+        save(teacher, tiny_parts / "mini-sd1.5", {})
         for name, train in {
             "mini-sd1.5-guided": guidance_distillation.train,
             "mini-sd1.5-guided-4": guidance_distillation.train,
