@@ -14,17 +14,14 @@ from experiments.studies.study import Study
 MODEL, WEAK, SEEDS, STEPS = "mini-sd1.5", "mini-sd1.4", (0, 1, 2), 8
 JUDGES = ("checker", "clip-eval")
 SCALES = (1.0, 4.0, 15.0, 0.0, 2.0, 8.0)  # of the sweep, most wanted first
-MANY, FEW = 56, 14  # prompts of each category: 1008 pictures in all, and 252
-STRONG = 8.0  # the weight at which ways are compared that are to mend what strong guidance spoils
+PROMPTS = 56  # of each category: 1008 pictures of each setting
+STRONG = 8.0  # of SCALES, the weight at which ways are compared that are to mend what strong guidance spoils
 CELLS = "experiments.metrics.guidance_cells"
 
 
-def _by_way(per_category: int):
-    def of_part(way: str, *given: float) -> dict:
-        *numbers, steps = given
-        return measure(partial(guidance_draw.draw, MODEL, way, numbers, steps), per_category, SEEDS)
-
-    return of_part
+def _by_way(way: str, *given: float) -> dict:
+    *numbers, steps = given
+    return measure(partial(guidance_draw.draw, MODEL, way, numbers, steps), PROMPTS, SEEDS)
 
 
 def _by_pair(who: str, scale: float, steps: int) -> dict:
@@ -33,35 +30,32 @@ def _by_pair(who: str, scale: float, steps: int) -> dict:
         "classifier told no noise": partial(guidance_pair.together, MODEL, scale, False),
         "classifier alone": partial(guidance_pair.alone, MODEL, scale),
     }[who]
-    return measure(partial(draw, steps), FEW, SEEDS)
+    return measure(partial(draw, steps), PROMPTS, SEEDS)
 
 
 def _by_student(student: str, w: float, steps: int) -> dict:
-    return measure(partial(guidance_students.draw, student, w, steps), FEW, SEEDS)
+    return measure(partial(guidance_students.draw, student, w, steps), PROMPTS, SEEDS)
 
 
 def _by_weaker(w: float, steps: int) -> dict:
-    return measure(partial(guidance_draw.weaker, MODEL, WEAK, w, steps), FEW, SEEDS)
+    return measure(partial(guidance_draw.weaker, MODEL, WEAK, w, steps), PROMPTS, SEEDS)
 
 
-def _study(name: str, parts: list, of_part, per_category: int, *made_by: str, needs: tuple[str, ...] = ()) -> Study:
-    settings = {"model": MODEL, "per category": per_category, "seeds": SEEDS}
+def _study(name: str, parts: list, of_part, *made_by: str, needs: tuple[str, ...] = ()) -> Study:
+    settings = {"model": MODEL, "per category": PROMPTS, "seeds": SEEDS}
     return Study(name, lambda: parts, of_part, (CELLS, *made_by), (MODEL, *JUDGES, *needs), settings)
 
 
 SWEEP = _study(
     "guidance-sweep",
     [("classifier-free", w, STEPS) for w in SCALES],
-    _by_way(MANY),
-    MANY,
+    _by_way,
     "experiments.metrics.guidance_draw",
 )
 WAYS = _study(
     "guidance-ways",
     [
-        ("classifier-free", 4.0, STEPS),
         ("classifier-free", 4.0, 2),  # four evaluations, as a student of four steps
-        ("classifier-free", STRONG, STEPS),
         ("rescaled", STRONG, 0.7, STEPS),
         ("projected", STRONG, 0.0, STEPS),
         ("interval", STRONG, 0.25, 0.75, STEPS),
@@ -69,8 +63,7 @@ WAYS = _study(
         ("perturbed attention", 2.0, STEPS),
         ("classifier-free", 4.0, 4),
     ],
-    _by_way(FEW),
-    FEW,
+    _by_way,
     "experiments.metrics.guidance_draw",
 )
 PAIR = _study(
@@ -83,7 +76,6 @@ PAIR = _study(
         ("denoiser and classifier", 4.0, STEPS),
     ],
     _by_pair,
-    FEW,
     "experiments.metrics.guidance_pair",
     needs=("latent-classifier",),
 )
@@ -97,7 +89,6 @@ STUDENTS = _study(
         ("mini-sd1.5-guided", 8.0, 8),
     ],
     _by_student,
-    FEW,
     "experiments.metrics.guidance_students",
     needs=("mini-sd1.5-guided", "mini-sd1.5-guided-4"),
 )
@@ -105,7 +96,6 @@ AUTO = _study(
     "guidance-auto",
     [("autoguidance", w, STEPS) for w in (2.0, 4.0)],
     lambda way, w, steps: _by_weaker(w, steps),
-    FEW,
     "experiments.metrics.guidance_draw",
     needs=(WEAK,),
 )

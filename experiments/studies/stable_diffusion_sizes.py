@@ -22,7 +22,7 @@ ASKED = {
     "cut at the right": dict(crops_coords_top_left=(16, 0)),
 }
 CATEGORIES = ("single object", "colours")
-PROMPTS, SEEDS = 6, (0, 1, 2)
+PROMPTS, SEEDS = 28, (0, 1, 2)
 
 
 def wanted() -> list:

@@ -35,14 +35,9 @@ def checkpoint(recipe: Recipe, scenes: int = corpus.TRAINING_SCENES, weights: Pa
 def carry_out(recipe: Recipe, journal: Journal, plan: Plan, kept: Path, scenes: int, weights: Path) -> Path:
     """Train to the end of `plan`, with progress kept in the file `kept`, and ship."""
     pipe = assemble_seeded(recipe, weights)
-    return follow(recipe, journal, plan, kept, pipe, asked(recipe, pipe, scenes, weights), weights)
-
-
-def asked(recipe: Recipe, pipe: DiffusionPipeline, scenes: int, weights: Path) -> Callable:
-    """What makes the loss that the row asks of `pipe`, once its parts are on their device."""
     tokens = corpus.tokens(pipe.tokenizer, "train", scenes)
     codes = corpus.codes(pipe.vae, weights / "autoencoder", "train", scenes)
-    return lambda: loss(pipe, recipe.objective, codes, tokens, recipe.batch)
+    return follow(recipe, journal, plan, kept, pipe, lambda: loss(pipe, recipe.objective, codes, tokens, recipe.batch), weights)
 
 
 def follow(recipe: Recipe, journal: Journal, plan: Plan, kept: Path, pipe: DiffusionPipeline, make_loss: Callable, weights: Path) -> Path:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-import importlib
 import json
 from dataclasses import fields
 from pathlib import Path
 
-from diffusers import DiffusionPipeline
-
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.models.zoo import WEIGHTS
-from experiments.training import denoiser
-from experiments.training.beginning import adopt, beginning, not_past, steps_in
+from experiments.training import corpus, denoiser
+from experiments.training.beginning import adopt, beginning, steps_in
 from experiments.training.journal import Journal
-from experiments.training.loop import Plan, fit
+from experiments.training.loop import Plan
 
 
 def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:
@@ -35,26 +31,6 @@ def train(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES
     checkpoint = denoiser.checkpoint(recipe, scenes, weights)
     adopt(its, checkpoint, plan)
     return denoiser.carry_out(recipe, journal, plan, checkpoint, scenes, weights)
-
-
-def stopped(name: str, images: int, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> DiffusionPipeline:
-    """The pipeline of the row `name` as its own run had it after `images` images, for comparisons; nothing is shipped.
-
-    It is trained in the cache, from the start or from a checkpoint of the same run that is not past that point.
-    """
-    recipe = RECIPES[name]
-    plan = beginning(recorded_plan(name, weights), images)
-    usual = denoiser.checkpoint(recipe, scenes, weights)
-    kept = usual.with_name(f"{usual.stem}-{images}.pt")
-    adopt(usual, kept, plan)
-    not_past(plan, kept)
-    pipe = denoiser.assemble_seeded(recipe, weights)
-    average = copy.deepcopy(pipe.unet).requires_grad_(False)
-    trainer = importlib.import_module(recipe.trainer.partition(":")[0])
-    for _ in fit(pipe.unet, average, trainer.asked(recipe, pipe, scenes, weights)(), plan, kept):
-        pass
-    pipe.unet = average.eval()
-    return pipe
 
 
 def recorded_plan(name: str, weights: Path = WEIGHTS) -> Plan:

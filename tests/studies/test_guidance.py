@@ -41,9 +41,9 @@ def test_every_part_finds_who_draws_it(study, drawn):
         assert model == (part[0] if part[0].startswith("mini-") else guidance.MODEL)
 
 
-def test_the_sweep_holds_a_thousand_pictures_for_each_weight():
-    assert guidance.MANY * len(CATEGORIES) * len(guidance.SEEDS) >= 1000
-    assert {part[1] for part in guidance.SWEEP.parts()} >= {0.0, 1.0, 15.0}
+def test_a_setting_holds_a_thousand_pictures_and_the_sweep_the_weights_that_others_compare_with():
+    assert guidance.PROMPTS * len(CATEGORIES) * len(guidance.SEEDS) >= 1000
+    assert {part[1] for part in guidance.SWEEP.parts()} >= {0.0, 1.0, 4.0, 15.0, guidance.STRONG}
 
 
 def seen(shift: float, seed: int) -> Seen:

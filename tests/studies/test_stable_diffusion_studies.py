@@ -1,5 +1,7 @@
 """The studies of the Stable Diffusion family: what they list, and what they make of pictures."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -16,12 +18,22 @@ def test_parts_stand_in_the_order_of_seeds_so_that_a_run_that_is_cut_leaves_whol
     assert len(list(study.parts())) == 15
 
 
-def test_each_member_is_a_study_of_its_own_and_one_is_also_looked_at_earlier():
+def test_each_member_is_a_study_of_its_own_and_the_one_in_16_bits_is_also_looked_at_in_8():
     names = [study.name for study in members.STUDIES]
     assert names == [f"stable-diffusion-{name}" for name in members.MEMBERS]
-    assert [list(s.parts()) for s in members.STUDIES if s.name.endswith("2.1")] == [[("told", 0), ("drawn", 0)]]
-    (earlier,) = [s for s in members.STUDIES if s.name.endswith("1.5")]
-    assert list(earlier.parts())[2:] == [("told", members.COMMON), ("drawn", members.COMMON)]
+    kinds = {study.name: list(study.parts()) for study in members.STUDIES}
+    whole = [("told", members.SHIPPED), ("drawn", members.SHIPPED)]
+    assert kinds["stable-diffusion-mini-sd2.1"] == whole
+    assert kinds["stable-diffusion-mini-sd1.5"] == [*whole, ("told", members.NARROW), ("drawn", members.NARROW)]
+
+
+def test_in_8_bits_the_denoiser_is_rounded_and_nothing_else(monkeypatch):
+    unet = torch.nn.Linear(32, 32)
+    before, pipe = unet.weight.clone(), SimpleNamespace(unet=unet)
+    monkeypatch.setattr(members, "zoo", SimpleNamespace(load=lambda name: pipe, defaults=lambda name: {}))
+    monkeypatch.setattr(members, "_told", lambda pipe: {"lost": float((pipe.unet.weight - before).abs().mean() / before.abs().mean())})
+    assert members.measure("mini-sd1.5", "told", members.SHIPPED) == {"lost": 0.0}
+    assert 0 < members.measure("mini-sd1.5", "told", members.NARROW)["lost"] < 0.05
 
 
 def test_truths_survive_as_digits():
