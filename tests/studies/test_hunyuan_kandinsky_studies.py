@@ -1,6 +1,7 @@
 """What the studies of chapter 7 count and train, where the answer is known."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from experiments.data.mixed import MIXED, SPOKEN, asked, said
 from experiments.data.prompts import Requirement, Wanted, prompts
 from experiments.metrics import listening_scores as scores
 from experiments.metrics.alignment import check
+from experiments.models import zoo
 from experiments.models.listeners import ARMS, ENCODERS, PICTURE, TOKENS, Listener, picture
-from experiments.studies import languages, two_stages, two_stages_heard
+from experiments.sampling.generate import generate
+from experiments.studies import hunyuan, languages, two_stages, two_stages_heard
 from experiments.training import listening
 
 
@@ -124,3 +127,37 @@ def test_both_sides_of_a_choice_begin_from_the_same_noise():
         true, false = (two_stages_heard.prompts_of(category, side) for side in (True, False))
         assert [p.id for p in true] == [p.id for p in false] and len({p.id for p in true}) == len(true) > 60
         assert all(a.text != b.text for a, b in zip(true, false))
+
+
+@pytest.fixture(scope="module")
+def hunyuan_dit():
+    if hunyuan.MEMBER not in zoo.shipped():
+        pytest.skip(f"{hunyuan.MEMBER} is not trained")
+    pipe = zoo.load(hunyuan.MEMBER)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_told_the_same_both_encoders_draw_as_the_pipeline_does_with_a_prompt(hunyuan_dit):
+    wishes = [p for spoken in ("en", "zh") for p in asked("test", "colours", 2, spoken)]
+    texts = [p.text for p in wishes]
+    plain = generate(hunyuan_dit, wishes, 1, **zoo.defaults(hunyuan.MEMBER) | dict(num_inference_steps=3))
+    told = hunyuan.draw(hunyuan_dit, wishes, texts, texts, 1, num_inference_steps=3)
+    assert (plain.int() - told.int()).abs().max() <= 1
+    torn = hunyuan.draw(hunyuan_dit, wishes, texts, [""] * len(texts), 1, num_inference_steps=3)
+    assert (plain.int() - torn.int()).abs().max() > 1
+
+
+def test_an_encoder_that_is_off_is_told_nothing():
+    wishes = asked("test", "colours", 2, "vi")
+    texts = [p.text for p in wishes]
+    assert hunyuan.through((True, False), wishes) == (texts, ["", ""])
+    assert hunyuan.through((False, True), wishes) == (["", ""], texts)
+
+
+def test_a_picture_of_what_one_encoder_was_told_counts_for_that_one(monkeypatch):
+    """What is drawn is what CLIP was told: every picture counts for it, and for mT5 only where it was told what is also seen."""
+    monkeypatch.setattr(hunyuan, "draw", lambda pipe, told, first, second, seed: told)
+    monkeypatch.setattr(hunyuan, "evaluate", lambda wishes, pictures: [SimpleNamespace(ok=w.wanted == p.wanted) for w, p in zip(wishes, pictures)])
+    for first, second, n in hunyuan.torn(None, 0).values():
+        assert first == n > 20 and second == 0
