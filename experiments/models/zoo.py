@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,11 @@ def weights_hash(folder: str | Path) -> str:
 def load(name: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, **options: Any) -> DiffusionPipeline:
     """The pipeline called `name` (see `locate`) on a device; `options` go to `DiffusionPipeline.from_pretrained`.
 
-    Miniatures ship in half precision and compute in `dtype`. The pipeline's progress bar is off: callers own theirs.
+    Miniatures ship in 8 and 16 bits and compute in `dtype`. The pipeline's progress bar is off: callers own theirs.
     """
     pipeline = DiffusionPipeline.from_pretrained(locate(name), torch_dtype=dtype, **options).to(device)
     pipeline.set_progress_bar_config(disable=True)
-    return in_unit_range(pipeline)
+    return guiding(in_unit_range(pipeline))
 
 
 def defaults(name: str) -> dict[str, Any]:
@@ -66,15 +67,32 @@ def in_unit_range(pipeline: DiffusionPipeline) -> DiffusionPipeline:
 
     diffusers' Kandinsky pipelines return `output_type="pt"` in [-1, 1], every other class in [0, 1].
     """
-    if type(pipeline).__name__.startswith("Kandinsky"):
-        plain = type(pipeline)
-        pipeline.__class__ = type(plain.__name__, (plain,), {"__call__": _called, "__module__": plain.__module__})
+    return _called_by(pipeline, _in_unit_range) if type(pipeline).__name__.startswith("Kandinsky") else pipeline
+
+
+def guiding(pipeline: DiffusionPipeline) -> DiffusionPipeline:
+    """`pipeline` itself, which guides from now on by what its call says alone, whatever its class.
+
+    diffusers' FLUX pipeline heeds `true_cfg_scale` only beside a negative prompt; every other class guides away from the empty one.
+    """
+    return _called_by(pipeline, _away_from_nothing) if type(pipeline).__name__ == "FluxPipeline" else pipeline
+
+
+def _called_by(pipeline: DiffusionPipeline, call: Callable) -> DiffusionPipeline:
+    plain = type(pipeline)
+    if plain.__call__ is not call:
+        pipeline.__class__ = type(plain.__name__, (plain,), {"__call__": call, "__module__": plain.__module__})
     return pipeline
 
 
-def _called(self, *given: Any, output_type: str = "pil", return_dict: bool = True, **named: Any):
-    plain = type(self).__mro__[1]
-    made = plain.__call__(self, *given, output_type=output_type, **named)
+def _in_unit_range(self, *given: Any, output_type: str = "pil", return_dict: bool = True, **named: Any):
+    made = type(self).__mro__[1].__call__(self, *given, output_type=output_type, **named)
     if output_type == "pt":
         made.images = made.images * 0.5 + 0.5
     return made if return_dict else (made.images,)
+
+
+def _away_from_nothing(self, prompt: str | list[str] | None = None, *given: Any, true_cfg_scale: float = 1.0, **named: Any):
+    if true_cfg_scale > 1 and prompt is not None and not any(name.startswith("negative_prompt") for name in named):
+        named["negative_prompt"] = "" if isinstance(prompt, str) else [""] * len(prompt)
+    return type(self).__mro__[1].__call__(self, prompt, *given, true_cfg_scale=true_cfg_scale, **named)

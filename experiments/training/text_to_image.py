@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline
 from experiments.artefacts import atomic_folder, fingerprint, store, write_json
 from experiments.models.assemble import pipeline as assemble
 from experiments.models.recipes import Recipe
-from experiments.models.zoo import WEIGHTS, weights_hash
+from experiments.models.zoo import WEIGHTS, guiding, weights_hash
 from experiments.training import conditions, corpus, denoising, pairs
 from experiments.training.journal import Journal, Unfinished, as_shipped, save
 from experiments.training.loop import Plan
@@ -79,7 +79,7 @@ def _pairs(recipe: Recipe, journal: Journal, pipe, condition: ModuleType, scenes
 def carry_out(recipe: Recipe, journal: Journal, make: MakeLoss, scenes: int, weights: Path, extra: dict[str, Any] | None = None) -> Path:
     """Train the denoiser by the loss that `make` gives and ship the pipeline with its moving average; resumes where it was killed."""
     torch.manual_seed(recipe.seed)  # initial weights only: what training draws has its own generator
-    pipe = assemble(recipe, weights)
+    pipe = guiding(assemble(recipe, weights))
     for held in pipe.components.values():
         if isinstance(held, torch.nn.Module):
             held.to(journal.device).requires_grad_(False).eval()
@@ -91,13 +91,11 @@ def carry_out(recipe: Recipe, journal: Journal, make: MakeLoss, scenes: int, wei
     loss = make(pipe, model, conditions.of(recipe.config["pipeline"]))
     hold(pipe, average)
     faster(model, journal.device)
-    asked = Guided(pipe) if "true_cfg_scale" in recipe.defaults else pipe
     scored = journal.measure
     if plan.images < recipe.images * WORTH_A_LOOK:
         journal.measure = lambda thing, thorough: {}
-    journal.run(model, average, loss, plan, checkpoint(recipe, scenes, weights), asked)
-    as_shipped(pipe)
-    scores = scored(asked, True)
+    journal.run(model, average, loss, plan, checkpoint(recipe, scenes, weights), pipe)
+    scores = scored(as_shipped(pipe), True)
     with atomic_folder(weights / recipe.name) as scratch:
         save(pipe, scratch, dict(recipe.config.get("shared", {})))
         write_json(scratch / "training.json", journal.record(scores, pipe) | (extra or {}))
@@ -145,13 +143,3 @@ def faster(model: torch.nn.Module, device: torch.device) -> None:
 
         torch._dynamo.config.suppress_errors = True
         model.compile()
-
-
-class Guided:
-    """A FLUX pipeline that guides by two passes, for which it wants an empty text beside every prompt."""
-
-    def __init__(self, pipe: DiffusionPipeline):
-        self.pipe = pipe
-
-    def __call__(self, prompt: list[str], **call: Any):
-        return self.pipe(prompt=prompt, negative_prompt=[""] * len(prompt), **call)

@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
 from experiments.data import dataset
-from experiments.models.zoo import in_unit_range
+from experiments.models.zoo import guiding, in_unit_range
 from experiments.training import denoiser, movq, pairs, prior, text_encoders, text_to_image
 from experiments.training.journal import Journal, Unfinished
 from experiments.training.loop import CheckpointError
@@ -28,10 +28,9 @@ TEXT = "a small red metal cube"
 def journal(recipe, thing=None, **options) -> Journal:
     """Keeps in `thing` a picture, or else what it was asked about, when the record is made."""
 
-    def measure(subject, thorough):
-        pipe = getattr(subject, "pipe", subject)
+    def measure(pipe, thorough):
         if thing is not None and thorough:
-            thing.append(drawn(pipe, recipe) if recipe.name in tiny_family.MEMBERS else subject)
+            thing.append(drawn(pipe, recipe) if recipe.name in tiny_family.MEMBERS else pipe)
         return {"share": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 8}}
 
     return Journal(recipe, torch.device("cpu"), measure, **options)
@@ -39,7 +38,6 @@ def journal(recipe, thing=None, **options) -> Journal:
 
 def drawn(pipe, recipe) -> torch.Tensor:
     call = dict(recipe.defaults) | dict(num_inference_steps=min(2, recipe.defaults["num_inference_steps"]))
-    call.pop("true_cfg_scale", None)
     return pipe(prompt=[TEXT], generator=[torch.Generator().manual_seed(0)], output_type="pt", **call).images
 
 
@@ -67,7 +65,7 @@ def family(tiny_family_parts, tmp_path_factory):
 def test_plain_diffusers_draws_what_was_trained(family, name):
     pipe = DiffusionPipeline.from_pretrained(family.weights / name)
     pipe.set_progress_bar_config(disable=True)
-    picture = drawn(in_unit_range(pipe), tiny_family.row(name))
+    picture = drawn(guiding(in_unit_range(pipe)), tiny_family.row(name))
     assert 0 <= picture.min() < picture.max() <= 1 or "kandinsky" in name  # Kandinsky's pipelines do not cut what is outside
     assert picture.shape == (1, 3, 64, 64) and picture.isfinite().all() and picture.std() > 0.01
     before = family.pictures[name][-1]
@@ -188,3 +186,19 @@ def test_pictures_of_kandinsky_lie_in_the_range_of_all_others(family):
     assert ours is plain and type(ours).__name__ == "Kandinsky3Pipeline"
     torch.testing.assert_close(drawn(ours, row), theirs * 0.5 + 0.5)
     assert ours(TEXT, num_inference_steps=1, height=64, width=64).images[0].size == (64, 64)
+
+
+def test_a_teacher_of_two_passes_guides_away_from_the_empty_text(family):
+    """Which diffusers' FLUX does only beside a negative prompt: without one `true_cfg_scale` changes nothing."""
+    folder, call = family.weights / "mini-flux1-teacher", tiny_family.row("mini-flux1-teacher").defaults | dict(num_inference_steps=2)
+
+    def picture(pipe, **more):
+        noise = [torch.Generator().manual_seed(k) for k in range(2)]
+        return pipe(prompt=[TEXT, "a cone"], generator=noise, output_type="pt", **call | more).images
+
+    plain, ours = DiffusionPipeline.from_pretrained(folder), guiding(DiffusionPipeline.from_pretrained(folder))
+    assert type(ours).__name__ == "FluxPipeline" and guiding(ours) is ours
+    wanted = picture(plain, negative_prompt=["", ""])
+    assert torch.equal(picture(ours), wanted) and not torch.equal(picture(plain), wanted)
+    assert torch.equal(picture(ours, true_cfg_scale=1.0), picture(plain, true_cfg_scale=1.0))
+    assert torch.equal(picture(ours, negative_prompt=["a cube"] * 2), picture(plain, negative_prompt=["a cube"] * 2))
