@@ -31,6 +31,7 @@ from experiments.models.zoo import WEIGHTS, weights_hash
 from experiments.training import corpus
 from experiments.training.arm_loss import BATCH, Material, loss
 from experiments.training.loop import Plan, fit
+from experiments.training.narrow import narrow_
 
 LENGTH = 12  # tokens: the longest caption of these styles has 10 with its start and end
 STYLES = (2, 4)
@@ -129,7 +130,7 @@ Measure = Callable[[Arm, nn.Module, int, bool], dict[str, Any]]  # (arm, model, 
 
 
 def train(arm: Arm, seed: int, data: Material, measure: Measure, images: int = IMAGES, folder: Path = FOLDER) -> Path:
-    """Train one arm with one seed, write its weights (half precision) and record, return the folder. Done runs stay."""
+    """Train one arm with one seed, write its weights (`narrow`) and record, return the folder. Done runs stay."""
     made = key(arm, seed, images)
     target = folder / f"{arm.name}-{seed}"
     if (target / "training.json").exists() and json.loads((target / "training.json").read_text())["made_of"] == made:
@@ -141,7 +142,8 @@ def train(arm: Arm, seed: int, data: Material, measure: Measure, images: int = I
     curve, visits = _follow(arm, model, average, plan, data, measure, store("arms", f"{target.name}-{made[:16]}.pt"))
     scores = measure(arm, average.eval(), seed, True)
     with atomic_folder(target) as scratch:
-        average.half().save_pretrained(scratch)
+        narrow_(average)
+        average.save_pretrained(scratch)
         facts = _record(arm, model, plan, curve, visits, {name: found._asdict() for name, found in scores.items()})
         write_json(scratch / "training.json", facts | {"made_of": made})
     return target
