@@ -11,6 +11,7 @@ from experiments.models.backbones import BACKBONES, build, says
 from experiments.studies import rectified_flow_attributes as attributes
 from experiments.studies import rectified_flow_forgetting as forgetting
 from experiments.studies import rectified_flow_qk_norm as qk
+from experiments.studies import rectified_flow_resolution as resolution
 from experiments.studies import rectified_flow_steps as steps
 
 
@@ -95,3 +96,29 @@ def test_one_step_is_one_evaluation_from_noise_to_data(name, solver):
 
 def test_the_backbones_hear_of_four_colours_only():
     assert not attributes._suits(attributes.sample_scene(0)) or all(s.colour in attributes.COLOURS for s in attributes.sample_scene(0).solids)
+
+
+def test_pictures_of_another_size_are_brought_to_64_pixels_and_those_of_64_are_left_alone():
+    g = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (2, 3, 64, 64), generator=g, dtype=torch.uint8)
+    assert torch.equal(resolution.usual(picture), picture)
+    large = picture.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert (resolution.usual(large).float() - picture.float()).abs().mean() < 20  # the antialiasing kernel reaches beyond a pixel
+    assert torch.equal(resolution.usual(torch.full((1, 3, 32, 32), 77, dtype=torch.uint8)), torch.full((1, 3, 64, 64), 77, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("pixels", resolution.PIXELS)
+def test_one_network_is_built_for_every_size_with_as_many_weights(pixels):
+    side = pixels // resolution.FACTOR
+    model = build(BACKBONES["mmdit"], sample_size=side, pos_embed_max_size=side)
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in build(BACKBONES["mmdit"]).parameters())
+    assert says(model, torch.randn(2, 16, side, side), torch.tensor([500.0, 900.0]), torch.randn(2, 5, 128)).shape == (2, 16, side, side)
+
+
+def test_every_resolution_shows_the_same_scenes():
+    some = resolution.single("validation", 30)
+    assert some and all(len(scene.solids) == 1 for scene in some)
+    small, large = (resolution.pictures(some[:4], pixels) for pixels in (32, 64))
+    assert small.shape[-1] == 32
+    averaged = torch.nn.functional.avg_pool2d(large.float(), 2)
+    assert (averaged - small.float()).abs().mean() < 4
