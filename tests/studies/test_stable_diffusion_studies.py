@@ -15,7 +15,7 @@ def test_parts_stand_in_the_order_of_seeds_so_that_a_run_that_is_cut_leaves_whol
     listed = list(study.parts())
     assert len(listed) == 12 and [seed for _, seed in listed] == [0] * 4 + [1] * 4 + [2] * 4
     (study,) = sizes.STUDIES
-    assert len(list(study.parts())) == 15
+    assert len(list(study.parts())) == 16 and list(study.parts())[-1] == sizes.HEEDED
 
 
 def test_each_member_is_a_study_of_its_own_and_the_one_in_16_bits_is_also_looked_at_in_8():
