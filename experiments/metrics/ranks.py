@@ -2,7 +2,8 @@ r"""Rank correlation of two columns of a table, with an interval over models and
 
 Kendall's \tau counts pairs of models that both columns order alike, Spearman's \rho correlates ranks. With few models the
 interval is wide, and that is the message: Fisher's z with the variances of Bonett & Wright 2000 (Psychometrika 65, 23-28),
-(1 + \rho^2/2)/(n - 3) for Spearman and 0.437/(n - 4) for Kendall. Below the n that these need the interval is all of [-1, 1].
+(1 + \rho^2/2)/(n - 3) for Spearman and 0.437/(n - 4) for Kendall. Below the n that these need the interval is all of [-1, 1],
+and so it is for a perfect order of so few models that it is no surprise; of more, it ends just short of zero.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy import stats
 
 from experiments.metrics.intervals import LEVEL, Estimate
 
+TINY = 1e-9
 MOST = 8  # models whose orders are all tried: 40,320
 
 
@@ -45,8 +47,11 @@ def _fisher(value: float, n: int, spent: int, variance: Callable[[float], float]
     name = f"{level:.0%} over {n} models (Fisher's z)"
     if n <= spent or math.isnan(value):
         return Estimate(value, -1.0, 1.0, n, name)
+    if abs(value) > 1 - TINY:  # z is infinite; what a perfect order tells is how few orders are as good
+        sure = 2 / math.factorial(n) < 1 - level
+        return Estimate(math.copysign(1.0, value), *((TINY, 1.0) if value > 0 else (-1.0, -TINY)) if sure else (-1.0, 1.0), n, name)
     half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance(value) / (n - spent))
-    z = math.atanh(max(-1 + 1e-9, min(1 - 1e-9, value)))
+    z = math.atanh(value)
     return Estimate(value, math.tanh(z - half), math.tanh(z + half), n, name)
 
 
