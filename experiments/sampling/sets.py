@@ -102,8 +102,8 @@ class Set:
         """Write the manifest if every batch is there; True if it was."""
         if any(not self.done(k) for k in range(len(self.batches))):
             return False
-        for inside in (self.folder, *(self.folder / name for name in ("pictures", "batches", "seconds"))):
-            sweep(inside)
+        for inside in ("pictures", "batches", "seconds"):  # not the set's own folder, where another worker may be writing the manifest
+            sweep(self.folder / inside)
         entries = self.entries()
         manifest = {"plan": self.plan, "key": self.key, "flags": _counted(entries), "pictures": entries}
         write_json(self.folder / "manifest.json", manifest)
