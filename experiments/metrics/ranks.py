@@ -48,8 +48,8 @@ def _fisher(value: float, n: int, spent: int, variance: Callable[[float], float]
     if n <= spent or math.isnan(value):
         return Estimate(value, -1.0, 1.0, n, name)
     if abs(value) > 1 - TINY:  # z is infinite; what a perfect order tells is how few orders are as good
-        sure = 2 / math.factorial(n) < 1 - level
-        return Estimate(math.copysign(1.0, value), *((TINY, 1.0) if value > 0 else (-1.0, -TINY)) if sure else (-1.0, 1.0), n, name)
+        sign, near = round(value), TINY if 2 / math.factorial(n) < 1 - level else -1.0
+        return Estimate(float(sign), *sorted((sign * near, float(sign))), n, f"{level:.0%} over {n} models (orders counted)")
     half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance(value) / (n - spent))
     z = math.atanh(value)
     return Estimate(value, math.tanh(z - half), math.tanh(z + half), n, name)

@@ -19,9 +19,11 @@ from experiments.sampling.generate import generate
 from experiments.studies.instaflow import DIRECT
 from experiments.studies.study import Study
 from experiments.training import consistency, direct
+from experiments.training.text_to_image import SHOWINGS
 
 PROMPTS, SEEDS, STEPS = 56, (0, 1, 2), (1, 2, 4)  # PROMPTS of each category: 1008 pictures of each setting
-PASSES = 3 * DIRECT + 20 * (DIRECT // 8)  # of the student without reflow, whose pairs are an eighth of its images
+_DRAWN = direct.recipe().config["pairs"]["call"]
+PASSES = 3 * DIRECT + 2 * _DRAWN["num_inference_steps"] * (DIRECT // SHOWINGS)  # of the student without reflow; its pairs are guided
 IMAGES = PASSES // 6  # of consistency distillation
 STUDENTS: dict[str, Callable[[], Any]] = {
     "InstaFlow": lambda: "mini-instaflow",

@@ -27,7 +27,7 @@ from experiments.metrics.clip_score import Clip, clip_scores
 from experiments.metrics.features import extract, network
 from experiments.metrics.kernel import kid
 from experiments.models import zoo
-from experiments.models.recipes import RECIPES
+from experiments.models.recipes import RECIPES, Recipe
 from experiments.sampling.generate import generate
 from experiments.sampling.roads import Road, bends, road, sampled_by
 from experiments.studies.study import FOLDER, Study
@@ -132,15 +132,19 @@ def _road(pipe: Any, name: str, steps: int, seed: int) -> Road:
 
 def taught(name: str) -> dict[str, Any]:
     """How well one step of a student is what its teacher makes of noise that neither was trained on: squared errors of its
-    codes, one for each prompt and seed, and the variance of the teacher's codes. The teacher draws as it drew the pairs."""
-    recipe = direct.recipe() if name == "without reflow" else RECIPES[STAGES[name].model]
-    settings = dict(recipe.config["pairs"])
-    student = pipeline(name)
+    codes, one for each prompt and seed, and the variance of the teacher's codes."""
+    row = direct.recipe() if name == "without reflow" else RECIPES[STAGES[name].model]
+    return missed(pipeline(name), row, wishes(FOLLOWED), SEEDS)
+
+
+def missed(student: Any, row: Recipe, asked: list[Prompt], seeds: tuple[int, ...]) -> dict[str, Any]:
+    """The same of a student trained as `row` says; the teacher draws as it drew the pairs."""
+    settings = row.config["pairs"]
     teacher = pairs.teacher(zoo.WEIGHTS / settings["teacher"], settings.get("solver"), torch.device("cpu"))
     errors, ends = [], []
-    for seed in SEEDS:
-        wanted = road(teacher, wishes(FOLLOWED), seed, **settings["call"]).states[-1]
-        got = _road(student, name, 1, seed).states[-1]
+    for seed in seeds:
+        wanted = road(teacher, asked, seed, **settings["call"]).states[-1]
+        got = road(student, asked, seed, num_inference_steps=1, guidance_scale=1.0).states[-1]
         errors += [round(float(e), 5) for e in (got - wanted).flatten(1).square().mean(1)]
         ends.append(wanted)
     return {"errors": errors, "variance": round(float(torch.cat(ends).var(0).mean()), 5)}

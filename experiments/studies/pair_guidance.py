@@ -8,18 +8,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import torch
-
-from experiments.data.prompts import CATEGORIES, Prompt, prompts
 from experiments.metrics.alignment import evaluate
 from experiments.metrics.guidance_cells import by
 from experiments.metrics.table import see
 from experiments.models import zoo
 from experiments.models.recipes import RECIPES, Recipe
 from experiments.sampling.generate import generate
-from experiments.sampling.roads import road, sampled_by
+from experiments.sampling.roads import sampled_by
+from experiments.studies.instaflow import digits, missed, wishes
 from experiments.studies.study import Study
-from experiments.training import beside, pairs
+from experiments.training import beside
 
 ROW, WEIGHTS_DRAWN, SEEDS = RECIPES["mini-2-rectified-flow"], (1.0, 2.0, 4.0, 8.0), (0, 1, 2)
 IMAGES, STEPS, EACH, FOLLOWED = 8_000, (1, 4), 56, 8  # FOLLOWED: prompts of each category whose ends are compared
@@ -31,10 +29,6 @@ def recipe(w: float, seed: int) -> Recipe:
     return dataclasses.replace(ROW, name=f"pairs-at-{w:g}", config=dict(ROW.config) | dict(pairs=drawn), seed=seed)
 
 
-def wishes(each: int) -> list[Prompt]:
-    return [p for category in CATEGORIES for p in prompts("test", category, each)]
-
-
 def measure(w: float, seed: int) -> dict[str, Any]:
     """Right pictures and CLIP score by number of steps; how far one step is from the teacher's own picture, against their variance."""
     row = recipe(w, seed)
@@ -42,19 +36,9 @@ def measure(w: float, seed: int) -> dict[str, Any]:
     asked, found = wishes(EACH), {}
     for steps in STEPS:
         pictures = generate(pipe, asked, seed, 42, num_inference_steps=steps, guidance_scale=1.0)
-        marks = "".join("01"[verdict.ok] for verdict in evaluate(asked, pictures))
-        found[str(steps)] = {"right": marks, "clip": round(float(see(pictures, [p.text for p in asked], by()).clip.mean()), 4)}
-    return found | missed(pipe, row, seed)
-
-
-def missed(pipe: Any, row: Recipe, seed: int) -> dict[str, Any]:
-    """Squared errors of one step's codes on noise that no pair had, and the variance of what the teacher makes of it."""
-    settings, few = row.config["pairs"], wishes(FOLLOWED)
-    teacher = pairs.teacher(zoo.WEIGHTS / settings["teacher"], settings.get("solver"), torch.device("cpu"))
-    wanted = road(teacher, few, seed, **settings["call"]).states[-1]
-    got = road(pipe, few, seed, num_inference_steps=1, guidance_scale=1.0).states[-1]
-    errors = (got - wanted).flatten(1).square().mean(1)
-    return {"errors": [round(float(e), 5) for e in errors], "variance": round(float(wanted.var(0).mean()), 5)}
+        marks = [verdict.ok for verdict in evaluate(asked, pictures)]
+        found[str(steps)] = {"right": digits(marks), "clip": round(float(see(pictures, [p.text for p in asked], by()).clip.mean()), 4)}
+    return found | missed(pipe, row, wishes(FOLLOWED), (seed,))
 
 
 STUDY = Study(

@@ -13,6 +13,7 @@ from experiments.data.prompts import prompts
 from experiments.metrics.alignment import evaluate
 from experiments.metrics.checker import detect
 from experiments.metrics.denoising import clean, coefficients, noise
+from experiments.metrics.images import to_uint8
 from experiments.models import zoo
 from experiments.sampling.generate import generate
 from experiments.studies.study import Study
@@ -67,7 +68,7 @@ def heeds() -> dict[str, Any]:
         codes = torch.cat([pipe.vae.encode(part).latent_dist.mean for part in shown.split(50)])
         decoded = torch.cat([pipe.vae.decode(part).sample for part in codes.split(50)])
         codes = codes * pipe.vae.config.scaling_factor
-        found["roughness"][str(true)] = {"before": _listed(roughness(_bytes(shown))), "after": _listed(roughness(_bytes(decoded)))}
+        found["roughness"][str(true)] = {"before": _listed(roughness(to_uint8(shown))), "after": _listed(roughness(to_uint8(decoded)))}
         for t in LEVELS:
             a, s = coefficients(pipe.scheduler, t)
             noisy, errors = a * codes + s * noise(codes.shape, t, 0), []
@@ -77,10 +78,6 @@ def heeds() -> dict[str, Any]:
                 errors.append((clean(pipe.scheduler, said, noisy, t) - codes).square().mean((1, 2, 3)))
             found["rises"].setdefault(str(true), {})[str(t)] = _listed((errors[1] - errors[0]) / errors[0].mean(), 4)
     return found
-
-
-def _bytes(x: torch.Tensor) -> torch.Tensor:
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def _listed(values: torch.Tensor, digits: int = 3) -> list[float]:
