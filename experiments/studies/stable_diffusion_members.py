@@ -1,6 +1,6 @@
 """What each member of the Stable Diffusion family has learned.
 
-All see the same scenes, captions, prompts and noises, so members compare pair by pair. Denoisers are kept in 8 bits
+All see the same scenes, captions, prompts and noises, so members compare pair by pair. Their denoisers are kept in 8 bits
 (`training.narrow`), but that of mini-sd1.5, on which much else is built, in 16: it is also measured with its weights rounded
 to 8 bits, which is how it compares with the others.
 """
