@@ -72,3 +72,10 @@ def test_every_study_has_a_name_of_its_own_and_parts_that_differ():
     for one in found:
         parts = [tuple(part) for part in one.parts()]
         assert parts and len(set(map(str, parts))) == len(parts), one.name
+
+
+@pytest.mark.parametrize("kept", sorted(study.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_what_is_kept_was_measured_by_this_code_and_these_weights(kept):
+    """A chapter reads nothing from a record of another version, and would say "not measured" without any other sign of it."""
+    one = study.find(kept.stem)
+    assert json.loads(kept.read_text(encoding="utf-8"))["made_of"] == one.made(), f"run `python -m experiments study {one.name}` and commit it"
