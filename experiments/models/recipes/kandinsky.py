@@ -80,7 +80,7 @@ ROWS = (
         mirrors="MoVQ of kandinsky-2.1 and kandinsky-3.0 (f = 8, 4 channels)",
         objective="squared error + commitment to the codebook",
         images=100_000,
-        batch=32,
+        batch=8,
         rate=1.5e-3,
         made_by=(LOOP, RENDER, "experiments.training.movq_loss"),
         config=dict(model=MOVQ, scores="experiments.metrics.part_scores:reconstruction"),
