@@ -1,0 +1,84 @@
+"""Two autoencoders of the miniatures on held-out pictures: MoVQ, with and without its codebook, and the KL autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, VQModel
+from torch import Tensor
+
+from experiments.data.dataset import images, scenes
+from experiments.data.prompts import Prompt, Requirement, Wanted
+from experiments.data.scenes import Scene
+from experiments.metrics.alignment import evaluate
+from experiments.metrics.images import to_uint8
+from experiments.models import zoo
+from experiments.studies.study import Study
+from experiments.training.autoencoder import to_tensor
+
+SCENES, BATCH = 1000, 100  # of the split `validation`
+KINDS = ("MoVQ, before its codebook", "MoVQ, through its codebook", "KL", "the picture itself")
+Trip = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures [B,3,64,64] in [-1, 1] to what comes back, and the code [B,C,8,8]
+
+
+def required(i: int, scene: Scene) -> Prompt:
+    """All solids of a scene with all their attributes, as the checker is asked for them."""
+    solids = tuple(Wanted(s.shape, s.colour, s.size, s.material) for s in scene.solids)
+    return Prompt(f"validation/{i}", "round trip", "", Requirement(solids))
+
+
+def movq() -> VQModel:
+    return VQModel.from_pretrained(zoo.WEIGHTS / "movq", torch_dtype=torch.float32).eval()
+
+
+def trip(kind: str) -> Trip:
+    """The way of a picture through a code and back. The pipelines of both Kandinskys decode what no codebook has rounded."""
+    if kind == "the picture itself":
+        return lambda x: (x, x)
+    if kind == "KL":
+        kl = AutoencoderKL.from_pretrained(zoo.WEIGHTS / "autoencoder", torch_dtype=torch.float32).eval()
+        return lambda x: (kl.decode(code := kl.encode(x).latent_dist.mean).sample, code)
+    model, unquantised = movq(), kind == KINDS[0]
+    return lambda x: (model.decode(code := model.encode(x).latents, force_not_quantize=unquantised).sample, code)
+
+
+@torch.inference_mode()
+def measure(kind: str) -> dict[str, Any]:
+    """For each scene the signal-to-noise ratio (dB, peak 2) and whether the checker finds all its solids; the shape of a code."""
+    there_and_back, decibels, found, shape = trip(kind), [], [], []
+    for x in to_tensor(images("validation", 0, SCENES)).split(BATCH):
+        y, code = there_and_back(x)
+        y, shape = y.clamp(-1, 1), list(code.shape[1:])
+        found.append(to_uint8(y))
+        decibels += (10 * torch.log10(4 / (y - x).square().mean((1, 2, 3)))).tolist()
+    right = evaluate([required(i, scene) for i, scene in enumerate(scenes("validation", 0, SCENES))], torch.cat(found))
+    seen = {"right": "".join("01"[verdict.ok] for verdict in right)}
+    if kind == "the picture itself":
+        return seen
+    return seen | {"psnr": [round(d, 3) for d in decibels], "code": shape} | (entries() if kind == KINDS[1] else {})
+
+
+@torch.inference_mode()
+def entries() -> dict[str, int]:
+    """How many entries of the codebook the pictures use, and of how many."""
+    model = movq()
+    parts = to_tensor(images("validation", 0, SCENES)).split(BATCH)
+    used = torch.cat([model.quantize(model.encode(x).latents)[2][2] for x in parts]).unique()
+    return {"used": len(used), "entries": model.config.num_vq_embeddings}
+
+
+def _parts() -> Iterator[tuple[str]]:
+    yield from ((kind,) for kind in KINDS)
+
+
+STUDY = Study(
+    "kandinsky-autoencoders",
+    _parts,
+    measure,
+    ("experiments.studies.kandinsky_autoencoders", "experiments.metrics.alignment", "experiments.training.autoencoder"),
+    ("movq", "autoencoder", "checker"),
+    {"scenes": SCENES},
+)
+STUDIES = (STUDY,)
