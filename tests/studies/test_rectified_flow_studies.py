@@ -1,14 +1,19 @@
 """What the studies of chapter 5 count, where the answer is known."""
 
+import itertools
 import math
 from collections import Counter
 
 import pytest
 import torch
 
+from experiments.data.prompts import prompts
 from experiments.data.scenes import Solid
+from experiments.models import zoo
 from experiments.models.backbones import BACKBONES, build, says
+from experiments.sampling.generate import generate
 from experiments.studies import rectified_flow_attributes as attributes
+from experiments.studies import rectified_flow_encoders as encoders
 from experiments.studies import rectified_flow_forgetting as forgetting
 from experiments.studies import rectified_flow_qk_norm as qk
 from experiments.studies import rectified_flow_resolution as resolution
@@ -123,3 +128,34 @@ def test_every_resolution_shows_the_same_scenes():
     assert small.shape[-1] == 32
     averaged = torch.nn.functional.avg_pool2d(large.float(), 2)
     assert (averaged - small.float()).abs().mean() < 4
+
+
+@pytest.fixture(scope="module")
+def with_t5():
+    if encoders.MEMBER not in zoo.shipped():
+        pytest.skip(f"{encoders.MEMBER} is not trained")
+    return encoders.member()
+
+
+def test_with_all_encoders_on_it_draws_as_the_pipeline_does(with_t5):
+    wanted = prompts("test", "colours", 2)
+    plain = generate(with_t5, wanted, 1, **zoo.defaults(encoders.MEMBER) | dict(num_inference_steps=3))
+    drawn = {ear: encoders.draw(with_t5, open_, wanted, 1, num_inference_steps=3) for ear, open_ in encoders.EARS.items()}
+    assert (plain.int() - drawn["all three"].int()).abs().max() <= 1
+    for one, other in itertools.combinations(drawn.values(), 2):
+        assert (one.int() - other.int()).abs().max() > 1
+
+
+def test_of_an_encoder_that_is_off_nothing_is_heard(with_t5):
+    """Two texts that reach only the T5 are the same to a network whose T5 is off, and differ to one whose T5 is on."""
+    for ear, (*_, t5) in encoders.EARS.items():
+        heard = []
+        for text in ("a red cube", "a blue sphere"):
+            words, _, sentence, _ = with_t5.encode_prompt(*encoders.told(encoders.EARS[ear], [text]), do_classifier_free_guidance=False, max_sequence_length=40)
+            heard.append((words, sentence))
+        (a, b), (c, d) = heard
+        assert torch.equal(a[:, -40:], c[:, -40:]) != t5 and torch.equal(b, d) == (ear == "T5 alone")
+
+
+def test_who_hears_nothing_chooses_nothing(with_t5):
+    assert not any(encoders.chosen(with_t5, (False,) * 3, "colours", 0, 4))
