@@ -10,9 +10,10 @@ from diffusers import AutoencoderKL, VQModel
 from torch import Tensor
 
 from experiments.data.dataset import images, scenes
-from experiments.data.prompts import Prompt, Requirement, Wanted
+from experiments.data.prompts import Requirement, Wanted
 from experiments.data.scenes import Scene
-from experiments.metrics.alignment import evaluate
+from experiments.metrics.alignment import check
+from experiments.metrics.checker import detect
 from experiments.metrics.images import to_uint8
 from experiments.models import zoo
 from experiments.studies.study import Study
@@ -23,10 +24,12 @@ KINDS = ("MoVQ, before its codebook", "MoVQ, through its codebook", "KL", "the p
 Trip = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures [B,3,64,64] in [-1, 1] to what comes back, and the code [B,C,8,8]
 
 
-def required(i: int, scene: Scene) -> Prompt:
-    """All solids of a scene with all their attributes, as the checker is asked for them."""
-    solids = tuple(Wanted(s.shape, s.colour, s.size, s.material) for s in scene.solids)
-    return Prompt(f"validation/{i}", "round trip", "", Requirement(solids))
+ASKED = {"named": ("shape", "colour"), "right": ("shape", "colour", "size", "material")}  # what prompts name of a solid, and all there is
+
+
+def required(scene: Scene, attributes: tuple[str, ...]) -> Requirement:
+    """All solids of a scene with some of their attributes."""
+    return Requirement(tuple(Wanted(**{name: getattr(solid, name) for name in attributes}) for solid in scene.solids))
 
 
 def movq() -> VQModel:
@@ -46,15 +49,17 @@ def trip(kind: str) -> Trip:
 
 @torch.inference_mode()
 def measure(kind: str) -> dict[str, Any]:
-    """For each scene the signal-to-noise ratio (dB, peak 2) and whether the checker finds all its solids; the shape of a code."""
+    """For each scene the signal-to-noise ratio (dB, peak 2) and whether the checker finds all its solids, as ASKED; the shape of a code."""
     there_and_back, decibels, found, shape = trip(kind), [], [], []
     for x in to_tensor(images("validation", 0, SCENES)).split(BATCH):
         y, code = there_and_back(x)
         y, shape = y.clamp(-1, 1), list(code.shape[1:])
-        found.append(to_uint8(y))
+        found += detect(to_uint8(y))
         decibels += (10 * torch.log10(4 / (y - x).square().mean((1, 2, 3)))).tolist()
-    right = evaluate([required(i, scene) for i, scene in enumerate(scenes("validation", 0, SCENES))], torch.cat(found))
-    seen = {"right": "".join("01"[verdict.ok] for verdict in right)}
+    shown = list(zip(scenes("validation", 0, SCENES), found, strict=True))
+    seen: dict[str, Any] = {
+        name: "".join("01"[check(required(scene, attributes), solids).ok] for scene, solids in shown) for name, attributes in ASKED.items()
+    }
     if kind == "the picture itself":
         return seen
     return seen | {"psnr": [round(d, 3) for d in decibels], "code": shape} | (entries() if kind == KINDS[1] else {})

@@ -1,6 +1,7 @@
 """The studies of both Kandinskys: what their stages are told, what is counted, and what a round trip loses."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,11 +170,12 @@ def test_a_study_is_found_has_parts_of_its_own_and_is_not_measured_without_weigh
     assert study.recorded(one, tmp_path) == {}
 
 
-def test_all_solids_of_a_scene_are_required_with_all_attributes():
-    for i, scene in enumerate(scenes("validation", 0, 5)):
-        wanted = kandinsky_autoencoders.required(i, scene).wanted
-        assert check(wanted, scene.solids).ok and len(wanted.solids) == len(scene.solids)
-        assert not check(wanted, scene.solids[1:]).ok
+def test_all_solids_of_a_scene_are_required_with_what_is_asked_of_them():
+    for scene in scenes("validation", 0, 5):
+        of_another_size = [replace(s, size="small" if s.size == "large" else "large") for s in scene.solids]
+        named, all_ = (kandinsky_autoencoders.required(scene, kandinsky_autoencoders.ASKED[name]) for name in ("named", "right"))
+        assert check(all_, scene.solids).ok and check(named, of_another_size).ok and not check(all_, of_another_size).ok
+        assert not check(named, scene.solids[1:]).ok
 
 
 def test_a_round_trip_is_judged_by_what_comes_back(monkeypatch):
@@ -183,12 +185,13 @@ def test_a_round_trip_is_judged_by_what_comes_back(monkeypatch):
     monkeypatch.setattr(kandinsky_autoencoders, "trip", lambda kind: lambda x: (x + 0.02, x.new_zeros(len(x), 16, 8, 8)))
     found = kandinsky_autoencoders.measure("KL")
     assert found["psnr"] == pytest.approx([40.0] * 4, abs=0.01)  # 10 log10(2^2 / 0.02^2)
-    assert found["code"] == [16, 8, 8] and found["right"] == "0000" and "used" not in found
+    assert found["code"] == [16, 8, 8] and found["right"] == found["named"] == "0000" and "used" not in found
 
 
 def test_only_one_way_through_movq_passes_its_codebook(tiny_family_parts, monkeypatch):
     monkeypatch.setattr(zoo, "WEIGHTS", tiny_family_parts)
-    monkeypatch.setattr(kandinsky_autoencoders, "images", lambda split, start, stop: np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8)
+    monkeypatch.setattr(kandinsky_autoencoders, "images", lambda split, start, stop: noise)
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     (before, code), (after, same) = (kandinsky_autoencoders.trip(kind)(x) for kind in kandinsky_autoencoders.KINDS[:2])
     assert torch.equal(code, same) and code.shape == (2, 4, 8, 8) and before.shape == x.shape
