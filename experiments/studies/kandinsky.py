@@ -1,4 +1,4 @@
-"""Kandinsky in miniature: two stages against one, where the embedding comes from, what mixtures of it show, and in which language it is asked.
+"""Kandinsky in miniature: two stages against one, where the embedding comes from, what mixtures show, in which language it is asked.
 
 Its combined pipeline calls the prior and then the decoder with one generator. Here both calls are made one after the other, each with
 noise of its own, so that every way to come by an embedding begins from the same noise of the picture.
@@ -166,7 +166,7 @@ def ends(prior: Any, kind: str, seed: int) -> list[Tensor]:
 
 
 def mixed(kind: str, seed: int) -> dict[str, dict[str, str]]:
-    """By share of the second: for each pair whether the first and whether the second is seen. No caption, as diffusers' documentation has it."""
+    """By share of the second: for each pair whether its first and its second are seen. No caption is told, as in diffusers' examples."""
     pipe = load(MEMBER)
     sides, (first, second) = list(zip(*pairs())), ends(pipe.prior_pipe, kind, seed)
     noises = [replace(a, id=f"mixture/{a.id}/{b.id}") for a, b in pairs()]
@@ -195,8 +195,10 @@ def in_language(decoder: str, prior: str, seed: int) -> dict[str, str]:
     """By category right pictures, where the second stage reads the prompt in one language and the first in another."""
     pipe, wanted = load(MEMBER), wishes(decoder)
     z = drawn(pipe.prior_pipe, [replace(p, text=said(p.wanted, prior)) for p in wanted], seed)
-    row = marks(wanted, decode(pipe, wanted, [p.text for p in wanted], z, seed))
-    return {category: "".join(ok for p, ok in zip(wanted, row) if p.category == category) for category in dict.fromkeys(p.category for p in wanted)}
+    found: dict[str, str] = {}
+    for p, mark in zip(wanted, marks(wanted, decode(pipe, wanted, [p.text for p in wanted], z, seed)), strict=True):
+        found[p.category] = found.get(p.category, "") + mark
+    return found
 
 
 # ---- compute of training --------------------------------------------------------------------------------------------------
@@ -223,7 +225,8 @@ def _denoiser(row: Any) -> tuple[str, dict[str, Any]]:
     config, kind = row.config["denoiser"], row.config["pipeline"]
     wide = config.get("encoder_hid_dim") or config["cross_attention_dim"]
     words = condition.WORDS if kind == "kandinsky" else LENGTH
-    call = dict(sample=torch.empty(1, config["in_channels"], 8, 8), timestep=torch.empty(1), encoder_hidden_states=torch.empty(1, words, wide))
+    code, said_ = torch.empty(1, config["in_channels"], 8, 8), torch.empty(1, words, wide)
+    call: dict[str, Any] = dict(sample=code, timestep=torch.empty(1), encoder_hidden_states=said_)
     if kind == "kandinsky":
         call["added_cond_kwargs"] = dict(text_embeds=torch.empty(1, wide), image_embeds=torch.empty(1, wide))
     if kind == "kandinsky-3":
@@ -253,14 +256,20 @@ _SETTINGS: dict[str, Any] = {"per category": PER_CATEGORY, "seeds": SEEDS}
 _CELLS = ((MEMBER, "prior"), (ONE, "caption"), *((MEMBER, way) for way in WAYS[1:]), (LONGER, "caption"))
 
 
-def _seeded(settings: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    yield from ((*one, seed) if isinstance(one, tuple) else (one, seed) for seed in SEEDS for one in settings)
+def _seeded(*settings: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Every seed of the first setting, then of the next: a study that is cut short has whole settings."""
+    yield from ((*one, seed) for one in settings for seed in SEEDS)
 
 
-STUDIES = (
-    Study("kandinsky-two-stages", lambda: _CELLS, cell, MADE_BY, (MEMBER, ONE, LONGER, "checker", "clip-eval"), _SETTINGS),
-    Study("kandinsky-languages", lambda: _seeded(TOLD), in_language, MADE_BY, (MEMBER, "checker"), _SETTINGS),
-    Study("kandinsky-mixing", lambda: _seeded(KINDS), mixed, MADE_BY, (MEMBER, "checker"), {"pairs": PAIRS, "shares": SHARES, "seeds": SEEDS}),
-    Study("kandinsky-3", lambda: ((THREE, "caption"),), cell, MADE_BY, (THREE, "checker", "clip-eval"), _SETTINGS),
+TWO_STAGES = Study("kandinsky-two-stages", lambda: _CELLS, cell, MADE_BY, (MEMBER, ONE, LONGER, "checker", "clip-eval"), _SETTINGS)
+LANGUAGES = Study("kandinsky-languages", lambda: _seeded(*TOLD), in_language, MADE_BY, (MEMBER, "checker"), _SETTINGS)
+MIXING = Study(
+    "kandinsky-mixing",
+    lambda: _seeded(*((kind,) for kind in KINDS)),
+    mixed,
+    MADE_BY,
+    (MEMBER, "checker"),
+    {"pairs": PAIRS, "shares": SHARES, "seeds": SEEDS},
 )
-TWO_STAGES, LANGUAGES, MIXING, NO_PRIOR = STUDIES
+NO_PRIOR = Study("kandinsky-3", lambda: ((THREE, "caption"),), cell, MADE_BY, (THREE, "checker", "clip-eval"), _SETTINGS)
+STUDIES = (TWO_STAGES, LANGUAGES, MIXING, NO_PRIOR)

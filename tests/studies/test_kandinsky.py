@@ -136,6 +136,13 @@ def test_each_stage_is_asked_in_its_own_language(monkeypatch):
     assert all(row.startswith("1010") for row in found.values())
 
 
+def test_a_study_cut_short_has_whole_settings():
+    for one in (kandinsky.LANGUAGES, kandinsky.MIXING):
+        parts, seeds = list(one.parts()), len(kandinsky.SEEDS)
+        assert all(len({part[:-1] for part in parts[i : i + seeds]}) == 1 for i in range(0, len(parts), seeds))
+        assert {part[-1] for part in parts[:seeds]} == set(kandinsky.SEEDS)
+
+
 def test_every_language_is_asked_a_thousand_times():
     for spoken, _ in kandinsky.TOLD:
         assert len(kandinsky.wishes(spoken)) * len(kandinsky.SEEDS) >= 1000
@@ -165,7 +172,8 @@ STUDIES = (*kandinsky.STUDIES, kandinsky_autoencoders.STUDY)
 def test_a_study_is_found_has_parts_of_its_own_and_is_not_measured_without_weights(one, tmp_path, monkeypatch):
     parts = [tuple(part) for part in one.parts()]
     assert len(set(parts)) == len(parts) and study.find(one.name).name == one.name
-    (tmp_path / f"{one.name}.json").write_text(json.dumps({"made_of": "of other weights", "parts": [{"part": list(parts[0]), "result": {}}]}))
+    kept = {"made_of": "of other weights", "parts": [{"part": list(parts[0]), "result": {}}]}
+    (tmp_path / f"{one.name}.json").write_text(json.dumps(kept))
     monkeypatch.setattr(study, "WEIGHTS", tmp_path / "no weights")
     assert study.recorded(one, tmp_path) == {}
 
