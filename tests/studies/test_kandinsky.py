@@ -61,7 +61,7 @@ def test_the_embedding_is_what_distinguishes_the_ways(loaded):
 def test_the_mean_is_that_of_single_draws_and_the_same_for_a_text_that_comes_again(loaded):
     prior, text = loaded.prior_pipe, "a red cube"
     single = [priors.drawn(prior, [text], [f"mean/{text}/{k}"], 0, kandinsky.GUIDANCE) for k in range(kandinsky.DRAWS)]
-    found = kandinsky.mean(prior, [text, "a cone", text])
+    found = kandinsky.mean(prior, (text, "a cone", text))
     assert torch.allclose(found[0], torch.cat(single).mean(0), atol=1e-4)
     assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
 
@@ -134,6 +134,11 @@ def test_each_stage_is_asked_in_its_own_language(monkeypatch):
     assert heard["prior"] == english and not set(heard["decoder"]) & set(english)
     assert {category: len(row) for category, row in found.items()} == dict.fromkeys(CATEGORIES, kandinsky.PER_CATEGORY)
     assert all(row.startswith("1010") for row in found.values())
+
+
+def test_every_way_is_a_cell_beside_both_lengths_of_one_stage():
+    assert {way for name, way in kandinsky.TWO_STAGES.parts() if name == kandinsky.MEMBER} == set(kandinsky.WAYS)
+    assert {name for name, way in kandinsky.TWO_STAGES.parts() if way == "caption"} == {kandinsky.ONE, kandinsky.LONGER}
 
 
 def test_a_study_cut_short_has_whole_settings():
