@@ -114,6 +114,7 @@ ROWS = (
                 movq="movq",
                 text_encoder="clip-multilingual/text_encoder",
                 prior_text_encoder="clip/text_encoder_projected",
+                prior_image_encoder="clip",  # the file of the whole pair, of which transformers reads a tower
                 prior_prior="kandinsky-prior",
             ),
         ),
