@@ -37,7 +37,7 @@ def test_a_pipeline_loads_by_diffusers_and_draws(folder):
     pipeline.set_progress_bar_config(disable=True)
     assert all(p.dtype == torch.float32 for m in pipeline.components.values() if isinstance(m, torch.nn.Module) for p in m.parameters())
     call = dict(RECIPES[folder.name].defaults) | dict(num_inference_steps=4) if folder.name in RECIPES else dict(num_inference_steps=4)
-    image = pipeline("a large red rubber cube", generator=torch.Generator().manual_seed(0), **call).images[0]
+    image = pipeline(prompt="a large red rubber cube", generator=torch.Generator().manual_seed(0), **call).images[0]
     assert image.size == (64, 64) and image.mode == "RGB"
     assert max(high - low for low, high in image.getextrema()) > 30
 
