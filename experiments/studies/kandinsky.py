@@ -6,16 +6,13 @@ noise of its own, so that every way to come by an embedding begins from the same
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-import diffusers
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.data.mixed import MIXED, SPOKEN, asked, said
 from experiments.data.prompts import CATEGORIES, Prompt
@@ -26,13 +23,10 @@ from experiments.metrics.guidance_cells import measure
 from experiments.metrics.images import to_uint8
 from experiments.metrics.matched import described
 from experiments.models import zoo
-from experiments.models.recipes import RECIPES
-from experiments.models.recipes.parts import LENGTH
 from experiments.sampling.generate import batches, generate, generator
 from experiments.studies.study import Study
 from experiments.training import priors
 from experiments.training.autoencoder import to_tensor
-from experiments.training.conditions import kandinsky as condition
 
 MEMBER, PRIOR, THREE, ONE, LONGER = "mini-kandinsky2.1", "kandinsky-prior", "mini-kandinsky3", "mini-sd1.4", "mini-sd1.5"
 WAYS = ("prior", "true", "mean", "text", "nothing")  # where the embedding comes from
@@ -200,51 +194,6 @@ def in_language(decoder: str, prior: str, seed: int) -> dict[str, str]:
     for p, mark in zip(wanted, marks(wanted, decode(pipe, wanted, [p.text for p in wanted], z, seed)), strict=True):
         found[p.category] = found.get(p.category, "") + mark
     return found
-
-
-# ---- compute of training --------------------------------------------------------------------------------------------------
-
-
-def operations(name: str) -> int:
-    """Operations (two for each multiplication with its addition) of one forward pass for one caption, counted on `meta`."""
-    row = RECIPES[name]
-    with torch.device("meta"):
-        kind, call = (_prior if name == PRIOR else _denoiser)(row)
-        network = getattr(diffusers, kind)(**row.config["model" if name == PRIOR else "denoiser"])
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(**call)
-    return counter.get_total_flops()
-
-
-def _prior(row: Any) -> tuple[str, dict[str, Tensor]]:
-    wide = row.config["model"]["embedding_dim"]
-    told = dict(proj_embedding=torch.empty(1, wide), encoder_hidden_states=torch.empty(1, LENGTH, wide))
-    return "PriorTransformer", dict(hidden_states=torch.empty(1, wide), timestep=torch.empty(1)) | told
-
-
-def _denoiser(row: Any) -> tuple[str, dict[str, Any]]:
-    config, kind = row.config["denoiser"], row.config["pipeline"]
-    wide = config.get("encoder_hid_dim") or config["cross_attention_dim"]
-    words = condition.WORDS if kind == "kandinsky" else LENGTH
-    code, said_ = torch.empty(1, config["in_channels"], 8, 8), torch.empty(1, words, wide)
-    call: dict[str, Any] = dict(sample=code, timestep=torch.empty(1), encoder_hidden_states=said_)
-    if kind == "kandinsky":
-        call["added_cond_kwargs"] = dict(text_embeds=torch.empty(1, wide), image_embeds=torch.empty(1, wide))
-    if kind == "kandinsky-3":
-        call["encoder_attention_mask"] = torch.empty(1, words)
-    return "Kandinsky3UNet" if kind == "kandinsky-3" else "UNet2DConditionModel", call
-
-
-def images_seen(name: str) -> int | None:
-    """How many images a row was trained on, from its record; None where it was not trained."""
-    path = zoo.WEIGHTS / name / "training.json"
-    return json.loads(path.read_text(encoding="utf-8"))["images_seen"] if path.is_file() else None
-
-
-def training(name: str) -> float | None:
-    """Operations of training a row: forward, and twice that backward, for every image. Frozen parts, which it shares, do not count."""
-    images = images_seen(name)
-    return None if images is None else 3.0 * images * operations(name)
 
 
 # ---- studies --------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, VQModel
 from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from experiments.data.dataset import images, scenes
 from experiments.data.prompts import Requirement, Wanted
@@ -16,14 +16,14 @@ from experiments.metrics.alignment import check
 from experiments.metrics.checker import detect
 from experiments.metrics.images import to_uint8
 from experiments.models import zoo
+from experiments.models.pipelines import parts
+from experiments.models.pipelines.kandinsky import movq
 from experiments.studies.study import Study
 from experiments.training.autoencoder import to_tensor
 
 SCENES, BATCH = 1000, 100  # of the split `validation`
 KINDS = ("MoVQ, before its codebook", "MoVQ, through its codebook", "KL", "the picture itself")
 Trip = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures [B,3,64,64] in [-1, 1] to what comes back, and the code [B,C,8,8]
-
-
 ASKED = {"named": ("shape", "colour"), "right": ("shape", "colour", "size", "material")}  # what prompts name of a solid, and all there is
 
 
@@ -32,18 +32,14 @@ def required(scene: Scene, attributes: tuple[str, ...]) -> Requirement:
     return Requirement(tuple(Wanted(**{name: getattr(solid, name) for name in attributes}) for solid in scene.solids))
 
 
-def movq() -> VQModel:
-    return VQModel.from_pretrained(zoo.WEIGHTS / "movq", torch_dtype=torch.float32).eval()
-
-
 def trip(kind: str) -> Trip:
     """The way of a picture through a code and back. The pipelines of both Kandinskys decode what no codebook has rounded."""
     if kind == "the picture itself":
         return lambda x: (x, x)
     if kind == "KL":
-        kl = AutoencoderKL.from_pretrained(zoo.WEIGHTS / "autoencoder", torch_dtype=torch.float32).eval()
+        kl = parts.autoencoder(zoo.WEIGHTS).eval()
         return lambda x: (kl.decode(code := kl.encode(x).latent_dist.mean).sample, code)
-    model, unquantised = movq(), kind == KINDS[0]
+    model, unquantised = movq(zoo.WEIGHTS), kind == KINDS[0]
     return lambda x: (model.decode(code := model.encode(x).latents, force_not_quantize=unquantised).sample, code)
 
 
@@ -55,7 +51,7 @@ def measure(kind: str) -> dict[str, Any]:
         y, code = there_and_back(x)
         y, shape = y.clamp(-1, 1), list(code.shape[1:])
         found += detect(to_uint8(y))
-        decibels += (10 * torch.log10(4 / (y - x).square().mean((1, 2, 3)))).tolist()
+        decibels += peak_signal_noise_ratio(y, x, data_range=2.0, reduction="none", dim=(1, 2, 3)).tolist()
     shown = list(zip(scenes("validation", 0, SCENES), found, strict=True))
     seen: dict[str, Any] = {
         name: "".join("01"[check(required(scene, attributes), solids).ok] for scene, solids in shown) for name, attributes in ASKED.items()
@@ -68,9 +64,9 @@ def measure(kind: str) -> dict[str, Any]:
 @torch.inference_mode()
 def entries() -> dict[str, int]:
     """How many entries of the codebook the pictures use, and of how many."""
-    model = movq()
-    parts = to_tensor(images("validation", 0, SCENES)).split(BATCH)
-    used = torch.cat([model.quantize(model.encode(x).latents)[2][2] for x in parts]).unique()
+    model = movq(zoo.WEIGHTS)
+    pictures = to_tensor(images("validation", 0, SCENES)).split(BATCH)
+    used = torch.cat([model.quantize(model.encode(x).latents)[2][2] for x in pictures]).unique()
     return {"used": len(used), "entries": model.config.num_vq_embeddings}
 
 

@@ -153,23 +153,6 @@ def test_every_language_is_asked_a_thousand_times():
         assert len(kandinsky.wishes(spoken)) * len(kandinsky.SEEDS) >= 1000
 
 
-def test_operations_of_the_prior_are_those_counted_by_hand():
-    """Three blocks of width 96 over 44 places: 40 words, the sentence, the time, the noised embedding, and a place for the answer."""
-    places, wide, given = 44, 96, 128
-    block = places * 12 * wide**2 + 2 * places**2 * wide  # attention and feed-forward, and attention's two products
-    ends = 40 * given * wide + 3 * given * wide + 2 * wide**2  # words; sentence, embedding and answer; time
-    assert kandinsky.operations(kandinsky.PRIOR) == 2 * (3 * block + ends)
-
-
-def test_training_costs_three_passes_an_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
-    assert kandinsky.training(kandinsky.ONE) is None and kandinsky.images_seen(kandinsky.ONE) is None
-    (tmp_path / kandinsky.ONE).mkdir()
-    (tmp_path / kandinsky.ONE / "training.json").write_text(json.dumps({"images_seen": 10}))
-    assert kandinsky.training(kandinsky.ONE) == 30 * kandinsky.operations(kandinsky.ONE)
-    assert kandinsky.operations(kandinsky.ONE) == kandinsky.operations(kandinsky.LONGER)
-
-
 STUDIES = (*kandinsky.STUDIES, kandinsky_autoencoders.STUDY)
 
 

@@ -160,3 +160,8 @@ def test_of_an_encoder_that_is_off_nothing_is_heard(with_t5):
 def test_who_hears_nothing_chooses_nothing(with_t5, monkeypatch):
     monkeypatch.setattr(encoders, "LEVELS", encoders.LEVELS[:1])  # sums over several levels round
     assert not any(encoders.chosen(with_t5, (False,) * 3, "colours", 0, 4))
+
+
+def test_who_hears_a_colour_chooses_it(with_t5):
+    """Against a coin, whose chance of more than 28 of 40 is below 0.005."""
+    assert sum(encoders.chosen(with_t5, encoders.EARS["all three"], "colours", 0, 40)) > 28
