@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from experiments.artefacts import atomic_folder, fingerprint, store, write_json
 from experiments.data.dataset import images
@@ -21,6 +22,10 @@ from experiments.training import corpus, text_losses, texts
 from experiments.training.embeddings import picture_embeddings
 from experiments.training.journal import Journal, save
 from experiments.training.loop import Plan
+from experiments.training.narrow import round_
+from experiments.training.smaller import in_eight_bits
+
+SMALL = 2  # layers of a T5 that is kept in half precision; one with more is kept in 8 bits, for all weights must fit into a repository
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,12 @@ def t5(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, w
     ids = texts.ids(tokenizer, "train", scenes, recipe.config["languages"])
     loss = text_losses.span_corruption(model, ids, recipe.batch, pad, end, sentinels)
     _run(recipe, journal, model, average, loss, scenes, reader, [])
-    return _ship(journal, weights / recipe.name, tokenizer, text_models.t5_encoder(average), reader)
+    if large := recipe.config["model"]["num_layers"] > SMALL:
+        round_(average)  # what is scored is what ships
+    folder = _ship(journal, weights / recipe.name, tokenizer, text_models.t5_encoder(average), reader)
+    if large:
+        in_eight_bits(folder / "text_encoder" / SAFE_WEIGHTS_NAME)
+    return folder
 
 
 def language_model(recipe: Recipe, journal: Journal, scenes: int = corpus.TRAINING_SCENES, weights: Path = WEIGHTS) -> Path:

@@ -22,4 +22,4 @@ def member(name: str, pipeline: str, trainer: str = "train", config: dict[str, A
     """A row of the family; what is not given is as in all of them."""
     by = (LOOP, RENDER, CAPTIONS, "experiments.training.denoising", f"experiments.training.conditions.{pipeline.replace('-', '_')}")
     shared = dict(images=1_000_000, batch=64, rate=1e-3, expected=FAMILY_BARS, made_by=by)
-    return Recipe(name, f"{TRAINER}:{trainer}", config=dict(pipeline=pipeline) | (config or {}), **shared | row)
+    return Recipe(name, trainer if ":" in trainer else f"{TRAINER}:{trainer}", config=dict(pipeline=pipeline) | (config or {}), **shared | row)

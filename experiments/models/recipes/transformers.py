@@ -198,6 +198,7 @@ ROWS = (
     member(
         "mini-flux2",
         "flux-2",
+        "experiments.training.flux_2:train",
         mirrors="flux.2-klein-4b before its steps were distilled (klein-base)",
         objective="flow",
         needs=("autoencoder", "language-model"),
