@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
 
 from experiments.adapters import control, image_prompt, learning
@@ -14,15 +15,20 @@ from experiments.models import zoo
 from experiments.models.recipes import Recipe
 from experiments.models.zoo import WEIGHTS
 from experiments.training.journal import Journal
+from experiments.training.narrow import round_
+from experiments.training.smaller import in_eight_bits
 
 
 def branch(recipe: Recipe, journal: Journal, weights: Path = WEIGHTS) -> Path:
-    """Carry out a row; its config names the map (`kind`) and the way. Ships the network alone, in half precision."""
-    row = control.Branch(recipe.config["kind"], recipe.config["way"], images=recipe.images, batch=recipe.batch, seed=recipe.seed)
+    """Carry out a row; its config names the map (`kind`) and the way. Ships the network alone, in the formats of `narrow`."""
+    row = control.Branch(recipe.config["kind"], recipe.config["way"], images=journal.images or recipe.images, batch=recipe.batch, seed=recipe.seed)
     trained, history = control.trained_branch(row, zoo.load(learning.BASE), tell=journal.tell)
     trained.reads = row.kind  # so that it can be scored
     journal.planned, journal.curve, journal.seconds = row.plan, history.curve, history.seconds
-    return journal.ship(trained, weights / recipe.name)
+    round_(trained)  # what is scored is what ships
+    folder = journal.ship(trained, weights / recipe.name)
+    in_eight_bits(folder / SAFETENSORS_WEIGHTS_NAME)
+    return folder
 
 
 def image(recipe: Recipe, journal: Journal, weights: Path = WEIGHTS) -> Path:

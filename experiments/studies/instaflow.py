@@ -1,14 +1,15 @@
 """From mini-sd1.5 to one step: what every stage costs, how good it is at how many steps, and how straight its roads are.
 
 Stages: the teacher with and without guidance, its 2-rectified flow, InstaFlow's student of that, the same student taught
-by mini-sd1.5 itself (`training.direct`), and rectified diffusion. Each was trained once, on plans far below its row's
-budget; seeds are those of the noise it draws from.
+by mini-sd1.5 itself (`training.direct`), and rectified diffusion. Each but the teacher is trained three times, on plans far
+below its row's budget (`training.beside`); a seed is that of a training and of the noise that its model draws from.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +32,7 @@ from experiments.models.recipes import RECIPES, Recipe
 from experiments.sampling.generate import generate
 from experiments.sampling.roads import Road, bends, road, sampled_by
 from experiments.studies.study import FOLDER, Study
-from experiments.training import direct, pairs
+from experiments.training import beside, direct, pairs
 
 
 class Stage(NamedTuple):
@@ -52,23 +53,43 @@ STAGES = {
     "without reflow": Stage(direct.NAME, "Euler", 1.0, FEW),
     "rectified diffusion": Stage("mini-rectified-diffusion", "DDIM", 1.0, MANY),
 }
-DIRECT = 28_000  # images of the arm without reflow: those of reflow and of distillation together
+IMAGES = {  # of training
+    "mini-2-rectified-flow": direct.REFLOWED,
+    "mini-instaflow": direct.DISTILLED,
+    "mini-rectified-diffusion": direct.REFLOWED,
+    direct.NAME: direct.IMAGES,
+}
 SEEDS = (0, 1, 2)
-EACH, FEWER = 28, 14  # prompts of each category up to four steps, and above
+EACH, FEWER = 56, 28  # prompts of each category up to four steps, and above
 COMPARED = 1500  # renders that KID is taken against
 ROADS = ("diffusion, guided", "diffusion", "2-rectified flow", "rectified diffusion")
-FINE, FOLLOWED = 25, 3  # steps of a road, and prompts of each category
+FINE, FOLLOWED = 25, 8  # steps of a road, and prompts of each category
 TAUGHT = ("2-rectified flow", "rectified diffusion", "InstaFlow", "without reflow")  # asked for one step, and their teachers for all
 SHOWN = (("diffusion, guided", 25), ("diffusion, guided", 1), ("2-rectified flow", 1), ("InstaFlow", 1), ("without reflow", 1),
          ("rectified diffusion", 1), ("rectified diffusion", 4))  # rows of the sheet  # fmt: skip
 SHEET = FOLDER / "instaflow-sheet.png"
 
 
-def pipeline(name: str) -> Any:
-    """The pipeline of a stage, with its sampler."""
+def row(model: str) -> Recipe:
+    return direct.recipe() if model == direct.NAME else RECIPES[model]
+
+
+def folder(model: str, seed: int) -> Path:
+    """Where a model lies that was trained with `seed`, after its training where it has to be; the teacher is there once."""
+    if model not in IMAGES:
+        return zoo.WEIGHTS / model
+    return beside.train(replace(row(model), seed=seed), IMAGES[model], above(model, seed))
+
+
+def above(model: str, seed: int) -> Path:
+    """Where the teacher of a model trained with `seed` lies: InstaFlow's is the flow of the same seed."""
+    return folder("mini-2-rectified-flow", seed).parent if model == "mini-instaflow" else zoo.WEIGHTS
+
+
+def pipeline(name: str, seed: int) -> Any:
+    """The pipeline of a stage trained with `seed`, with its sampler."""
     stage = STAGES[name]
-    model = str(direct.train(DIRECT)) if stage.model == direct.NAME else stage.model
-    return sampled_by(zoo.load(model), stage.sampler)
+    return sampled_by(zoo.load(str(folder(stage.model, seed))), stage.sampler)
 
 
 def wishes(each: int) -> list[Prompt]:
@@ -98,7 +119,7 @@ def drawn(name: str, steps: int, seed: int) -> dict[str, Any]:
     """A stage at a number of steps: which pictures are right, in the order of `wishes`, KID, CLIP score and seconds a picture."""
     own, stage = shared(), STAGES[name]
     asked = wishes(EACH if steps <= max(FEW) else FEWER)
-    pipe, begun = pipeline(name), time.monotonic()
+    pipe, begun = pipeline(name, seed), time.monotonic()
     pictures = generate(pipe, asked, seed, 42, num_inference_steps=steps, guidance_scale=stage.guidance)
     seconds = (time.monotonic() - begun) / len(asked)
     scores = clip_scores(pictures, [p.text for p in asked], own.clip).values
@@ -114,8 +135,9 @@ def drawn(name: str, steps: int, seed: int) -> dict[str, Any]:
 def roads(name: str) -> dict[str, Any]:
     """Trajectories of a stage in FINE steps, one value each: bends, squared distance that is travelled, and how far from their
     ends one, two and four steps arrive (relative)."""
-    pipe, found = pipeline(name), {}
+    found: dict[str, list[float]] = {}
     for seed in SEEDS:
+        pipe = pipeline(name, seed)
         fine = _road(pipe, name, FINE, seed)
         held = bends(fine) | {"cost": (fine.states[0] - fine.states[-1]).flatten(1).square().mean(1)}
         for n in FEW:
@@ -132,15 +154,16 @@ def _road(pipe: Any, name: str, steps: int, seed: int) -> Road:
 
 def taught(name: str) -> dict[str, Any]:
     """How well one step of a student is what its teacher makes of noise that neither was trained on: squared errors of its
-    codes, one for each prompt and seed, and the variance of the teacher's codes."""
-    row = direct.recipe() if name == "without reflow" else RECIPES[STAGES[name].model]
-    return missed(pipeline(name), row, wishes(FOLLOWED), SEEDS)
+    codes, one for each seed and prompt, and the variance of the teacher's codes (mean over seeds)."""
+    model, asked = STAGES[name].model, wishes(FOLLOWED)
+    found = [missed(pipeline(name, seed), row(model), asked, (seed,), above(model, seed)) for seed in SEEDS]
+    return {"errors": [e for one in found for e in one["errors"]], "variance": round(sum(one["variance"] for one in found) / len(SEEDS), 5)}
 
 
-def missed(student: Any, row: Recipe, asked: list[Prompt], seeds: tuple[int, ...]) -> dict[str, Any]:
-    """The same of a student trained as `row` says; the teacher draws as it drew the pairs."""
+def missed(student: Any, row: Recipe, asked: list[Prompt], seeds: tuple[int, ...], weights: Path | None = None) -> dict[str, Any]:
+    """The same of a student trained as `row` says by a teacher in `weights`, which draws as it drew the pairs."""
     settings = row.config["pairs"]
-    teacher = pairs.teacher(zoo.WEIGHTS / settings["teacher"], settings.get("solver"), torch.device("cpu"))
+    teacher = pairs.teacher((weights or zoo.WEIGHTS) / settings["teacher"], settings.get("solver"), torch.device("cpu"))
     errors, ends = [], []
     for seed in seeds:
         wanted = road(teacher, asked, seed, **settings["call"]).states[-1]
@@ -151,18 +174,18 @@ def missed(student: Any, row: Recipe, asked: list[Prompt], seeds: tuple[int, ...
 
 
 def trained(name: str) -> dict[str, Any]:
-    """What the training of a stage cost, and its loss on the way."""
-    folder = Path(direct.train(DIRECT)) if name == "without reflow" else zoo.WEIGHTS / STAGES[name].model
-    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    """What the first training of a stage cost, and its loss on the way."""
+    place = folder(STAGES[name].model, SEEDS[0])
+    record = json.loads((place / "training.json").read_text(encoding="utf-8"))
     kept = ("images_seen", "images_budget", "seconds_spent", "device", "dtype", "curve")
-    return {key: record[key] for key in kept} | {"pairs": record.get("pairs"), "weights": zoo.weights_hash(folder)}
+    return {key: record[key] for key in kept} | {"pairs": record.get("pairs"), "weights": zoo.weights_hash(place)}
 
 
 def sheet() -> dict[str, Any]:
     """Draw the sheet: a row for each of SHOWN, a column for each of `columns`, from the same noise."""
     rows, right, asked = [], [], columns()
     for name, steps in SHOWN:
-        pictures = generate(pipeline(name), asked, SEEDS[0], num_inference_steps=steps, guidance_scale=STAGES[name].guidance)
+        pictures = generate(pipeline(name, SEEDS[0]), asked, SEEDS[0], num_inference_steps=steps, guidance_scale=STAGES[name].guidance)
         rows.append(torch.cat(list(pictures), 2))
         right.append(digits([v.ok for v in evaluate(asked, pictures, shared().checker)]))
     with atomic_write(SHEET) as handle:
@@ -189,11 +212,10 @@ STUDY = Study(
     parts=listed,
     measure=measure,
     made_by=(
+        "experiments.studies.instaflow", "experiments.training.denoising", "experiments.training.pairs", "experiments.training.loop",
         "experiments.sampling.generate", "experiments.sampling.roads", "experiments.metrics.alignment",
         "experiments.metrics.kernel", "experiments.metrics.features", "experiments.metrics.clip_score",
     ),
-    needs=("mini-sd1.5", "mini-instaflow", "mini-rectified-diffusion", "checker", "clip-eval"),  # what ships; the rest is on the way
-    settings=dict(stages={k: list(v) for k, v in STAGES.items()}, direct=DIRECT, seeds=SEEDS, each=EACH, fewer=FEWER, compared=COMPARED,
-                  fine=FINE, followed=FOLLOWED, taught=TAUGHT, shown=SHOWN),
+    needs=("mini-sd1.5", "checker", "clip-eval"),
 )  # fmt: skip
 STUDIES = (STUDY,)

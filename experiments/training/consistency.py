@@ -20,11 +20,10 @@ TEACHER, GUIDANCE, BATCH, RATE = "mini-sd1.5", 4.0, 64, 5e-4
 MADE_BY = ("experiments.training.consistency_loss", "experiments.training.loop", "experiments.data.render", "experiments.data.captions")
 
 
-def train(images: int, weights: Path = WEIGHTS, scenes: int = corpus.TRAINING_SCENES) -> Path:
-    """The folder of the student after `images` images, which has a pipeline and a record; a finished one stays, a killed one goes on."""
-    torch.manual_seed(0)
+def train(images: int, seed: int = 0, weights: Path = WEIGHTS, scenes: int = corpus.TRAINING_SCENES) -> Path:
+    """The folder of the student after `images` images in the order and with the noise of `seed`, which has a pipeline and a record; a finished one stays, a killed one goes on."""
     pipe = DiffusionPipeline.from_pretrained(weights / TEACHER, torch_dtype=torch.float32)
-    made = fingerprint(source_hash(*MADE_BY), images, GUIDANCE, BATCH, RATE, scenes, weights_hash(weights / TEACHER))
+    made = fingerprint(source_hash(*MADE_BY), images, seed, GUIDANCE, BATCH, RATE, scenes, weights_hash(weights / TEACHER))
     folder = store("training", f"consistency-{made[:16]}")
     if (folder / "training.json").exists():
         return folder
@@ -38,7 +37,7 @@ def train(images: int, weights: Path = WEIGHTS, scenes: int = corpus.TRAINING_SC
         with attention(student.device):
             return plain(number, generator)
 
-    plan, seconds = Plan(images=images, batch=BATCH, rate=RATE, warmup=100, average=0.95), 0.0
+    plan, seconds = Plan(images=images, batch=BATCH, rate=RATE, warmup=100, average=0.95, seed=seed), 0.0
     for progress in fit(student, average, steps, plan, folder.with_suffix(".pt")):
         seconds = progress.seconds
     pipe.unet = average

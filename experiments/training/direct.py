@@ -13,6 +13,8 @@ from experiments.models.zoo import WEIGHTS
 from experiments.training import beside
 
 NAME = "direct"
+REFLOWED, DISTILLED = 16_000, 12_000  # images of the two trainings on the way to InstaFlow, in the studies of models of few steps
+IMAGES = REFLOWED + DISTILLED  # of this arm
 
 
 def recipe() -> Recipe:
@@ -22,6 +24,6 @@ def recipe() -> Recipe:
     return dataclasses.replace(student, name=NAME, config=config, needs=first.needs)
 
 
-def train(images: int, weights: Path = WEIGHTS) -> Path:
+def train(images: int = IMAGES, weights: Path = WEIGHTS) -> Path:
     """The folder of the trained arm (`beside.train`)."""
     return beside.train(recipe(), images, weights)

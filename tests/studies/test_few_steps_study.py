@@ -41,9 +41,11 @@ def test_a_student_is_asked_once_a_step_and_never_guided(monkeypatch):
         seen.append(call)
         return SimpleNamespace(images=torch.zeros(len(prompt), 3, 8, 8))
 
-    monkeypatch.setattr(few_steps.zoo, "load", lambda name: pipeline)
-    pictures, asked = few_steps.drawn("InstaFlow", 2, prompts("test", "colours", 3), 0)
-    assert asked == 2 and len(pictures) == 3 and seen == [{"num_inference_steps": 2, "guidance_scale": 1.0}]
+    loaded = []
+    monkeypatch.setattr(few_steps.zoo, "load", lambda name: loaded.append(name) or pipeline)
+    monkeypatch.setitem(few_steps.STUDENTS, "InstaFlow", lambda seed: f"trained with {seed}")
+    pictures, asked = few_steps.drawn("InstaFlow", 2, prompts("test", "colours", 3), 1)
+    assert loaded == ["trained with 1"] and asked == 2 and len(pictures) == 3 and seen == [{"num_inference_steps": 2, "guidance_scale": 1.0}]
 
 
 def test_every_student_is_asked_for_every_number_of_steps_on_a_thousand_pictures():

@@ -33,7 +33,7 @@ def test_the_direct_arm_has_the_images_of_both_trainings_that_it_replaces():
 def test_roads_hold_a_value_for_each_prompt_and_seed(tmp_path, monkeypatch):
     made = tiny_models.pipeline("mini-sd1.5", tiny_models.parts(tmp_path))
     made.set_progress_bar_config(disable=True)
-    monkeypatch.setattr(instaflow, "pipeline", lambda name: instaflow.sampled_by(made, "DDIM"))
+    monkeypatch.setattr(instaflow, "pipeline", lambda name, seed: instaflow.sampled_by(made, "DDIM"))
     monkeypatch.setattr(instaflow, "SEEDS", (0, 1))
     monkeypatch.setattr(instaflow, "FOLLOWED", 1)
     monkeypatch.setattr(instaflow, "FINE", 4)
@@ -48,7 +48,7 @@ def test_a_student_that_is_its_teacher_has_learned_all_of_it(tmp_path, monkeypat
     made = instaflow.sampled_by(made, "DDIM")
     row = {"teacher": "any", "call": dict(num_inference_steps=1, guidance_scale=1.0)}
     monkeypatch.setattr(instaflow.direct, "recipe", lambda: type("Row", (), {"config": {"pairs": row}}))
-    monkeypatch.setattr(instaflow, "pipeline", lambda name: made)
+    monkeypatch.setattr(instaflow, "pipeline", lambda name, seed: made)
     monkeypatch.setattr(instaflow.pairs, "teacher", lambda *given: made)
     monkeypatch.setattr(instaflow, "FOLLOWED", 1)
     found = instaflow.taught("without reflow")
@@ -58,9 +58,26 @@ def test_a_student_that_is_its_teacher_has_learned_all_of_it(tmp_path, monkeypat
 def test_costs_are_those_of_the_record(tmp_path, monkeypatch):
     record = {"images_seen": 128, "images_budget": 300_000, "seconds_spent": 3.5, "device": "cpu", "dtype": "float32", "curve": [[64, 0.5]]}
     write_json(tmp_path / "mini-instaflow" / "training.json", record | {"scores": {}, "pairs": {"count": 16, "seconds": 2.0}})
-    monkeypatch.setattr(instaflow.zoo, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(instaflow, "folder", lambda model, seed: tmp_path / model)
     monkeypatch.setattr(instaflow.zoo, "weights_hash", lambda folder: folder.name)
     assert instaflow.trained("InstaFlow") == record | {"pairs": {"count": 16, "seconds": 2.0}, "weights": "mini-instaflow"}
+
+
+def test_each_student_is_trained_anew_with_each_seed_and_hears_the_flow_of_its_own(tmp_path, monkeypatch):
+    asked = []
+
+    def train(row, images, weights):
+        asked.append((row.name, row.seed, images, weights))
+        return tmp_path / f"seed {row.seed}" / row.name
+
+    monkeypatch.setattr(instaflow.beside, "train", train)
+    places = {(name, seed): instaflow.folder(stage.model, seed) for name, stage in instaflow.STAGES.items() for seed in instaflow.SEEDS}
+    assert {places["diffusion", seed] for seed in instaflow.SEEDS} == {instaflow.zoo.WEIGHTS / "mini-sd1.5"}
+    for seed in instaflow.SEEDS:
+        assert ("mini-instaflow", seed, instaflow.direct.DISTILLED, tmp_path / f"seed {seed}") in asked
+        assert ("mini-rectified-diffusion", seed, instaflow.direct.REFLOWED, instaflow.zoo.WEIGHTS) in asked
+        assert ("direct", seed, instaflow.direct.REFLOWED + instaflow.direct.DISTILLED, instaflow.zoo.WEIGHTS) in asked
+        assert len({places[name, seed] for name in ("2-rectified flow", "InstaFlow", "without reflow", "rectified diffusion")}) == 4
 
 
 def test_truths_as_digits():

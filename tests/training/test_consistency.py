@@ -64,10 +64,10 @@ def test_an_arm_from_its_teacher_to_a_folder_that_diffusers_loads(tmp_path, monk
     monkeypatch.setattr(consistency, "BATCH", 8)
     weights = tiny_models.parts(tmp_path)
     save(tiny_models.pipeline("mini-sd1.5", weights), weights / "mini-sd1.5", {})
-    folder = consistency.train(32, weights, scenes=16)
+    folder = consistency.train(32, weights=weights, scenes=16)
     assert json.loads((folder / "training.json").read_text())["images_seen"] == 32
     before = (folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_mtime_ns
-    assert consistency.train(32, weights, scenes=16) == folder != consistency.train(16, weights, scenes=16)
+    assert consistency.train(32, weights=weights, scenes=16) == folder != consistency.train(16, weights=weights, scenes=16)
     assert (folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_mtime_ns == before
     pipe = DiffusionPipeline.from_pretrained(folder)
     assert type(pipe.scheduler).__name__ == "LCMScheduler" and pipe.scheduler.config.original_inference_steps == 50

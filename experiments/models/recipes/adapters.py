@@ -34,7 +34,7 @@ ROWS = (
             "experiments.adapters.shipping:branch",
             mirrors=mirrors,
             objective="epsilon",
-            images=3_200,
+            images=32_000,
             batch=16,
             rate=rate,
             made_by=_BY_BRANCH,
@@ -45,6 +45,8 @@ ROWS = (
         for name, kind, way, rate, mirrors in (
             ("controlnet-segmentation", "segmentation", "controlnet", 3e-3, "ControlNet on segmentation maps for sd-1.5"),
             ("controlnet-edges", "edges", "controlnet", 3e-3, "ControlNet on Canny edges for sd-1.5"),
+            ("controlnet-depth", "depth", "controlnet", 3e-3, "ControlNet on depth for sd-1.5"),
+            ("controlnet-spectrogram", "spectrogram", "controlnet", 3e-3, "ControlNet for sd-1.5, on the spectrogram of a sound that tells the scene"),
             ("t2i-adapter-segmentation", "segmentation", "t2i-adapter", 2e-3, "T2I-Adapter on segmentation maps for sd-1.4"),
         )
     ),
