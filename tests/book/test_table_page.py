@@ -28,7 +28,7 @@ def test_quality_has_every_source_and_says_what_was_not_measured(page):
 
 def test_a_group_leaves_out_rows_of_others_that_have_none_of_its_columns(page):
     categories, cost = page.select(".evidence-sortable table")[1:3]
-    assert [row[0] for row in cells(categories)] == ["mini-sd1.5", "mini-sd3"]
+    assert [row[0] for row in cells(categories)] == ["mini-sd1.5", "mini-sd3", "renders"]
     assert [row[0] for row in cells(cost)] == ["SD1.5", "mini-sd1.5", "mini-sd3"]
 
 

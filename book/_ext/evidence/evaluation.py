@@ -43,7 +43,7 @@ class Evaluation(SphinxDirective):
 
 
 class EvaluationTable(Evaluation):
-    """The columns of one group (quality, categories or cost) for every row that has one of them, or was measured here."""
+    """The columns of one group (quality, categories or cost) for every row that has one of them, or is a model of this report."""
 
     required_arguments = 1
 
@@ -52,7 +52,7 @@ class EvaluationTable(Evaluation):
         if told is None or CHAPTER not in self.library.records:
             return self.missing()
         columns = told["columns"][self.arguments[0]]
-        rows = [row for row in told["rows"] if row["who"] == HERE or any(c["name"] in row["cells"] for c in columns)]
+        rows = [row for row in told["rows"] if row["who"] == HERE and row["weights"] or any(c["name"] in row["cells"] for c in columns)]
         head = [tables.cell([nodes.Text(text)], k > 1) for k, text in enumerate(heads(columns))]
         table = tables.grid(head, [self._row(row, columns) for row in rows])
         table.insert(0, nodes.title("", "", *self.state.inline_text(caption(columns), self.lineno)[0]))
