@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
@@ -21,7 +22,8 @@ from experiments.training.smaller import in_eight_bits
 
 def branch(recipe: Recipe, journal: Journal, weights: Path = WEIGHTS) -> Path:
     """Carry out a row; its config names the map (`kind`) and the way. Ships the network alone, in the formats of `narrow`."""
-    row = control.Branch(recipe.config["kind"], recipe.config["way"], images=journal.images or recipe.images, batch=recipe.batch, seed=recipe.seed)
+    row = control.Branch(recipe.config["kind"], recipe.config["way"], images=recipe.images, batch=recipe.batch, seed=recipe.seed)
+    row = replace(row, images=journal.plan(row.plan).images)
     trained, history = control.trained_branch(row, zoo.load(learning.BASE), tell=journal.tell)
     trained.reads = row.kind  # so that it can be scored
     journal.planned, journal.curve, journal.seconds = row.plan, history.curve, history.seconds

@@ -4,19 +4,29 @@ import json
 import os
 from functools import lru_cache
 
+import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DiffusionPipeline,
+    StableDiffusionAdapterPipeline,
+    StableDiffusionControlNetPipeline,
+    T2IAdapter,
+)
 from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.artefacts import ROOT
 from experiments.data.captions import caption
 from experiments.data.dataset import scenes
+from experiments.data.maps import condition
 from experiments.data.render import render
 from experiments.models.recipes import RECIPES
 
 WEIGHTS = ROOT / "weights"
 PIPELINES = sorted(p.parent for p in WEIGHTS.glob("[!.]*/model_index.json"))
+BRANCHES = sorted(p for kind in ("controlnet", "t2i-adapter") for p in WEIGHTS.glob(f"{kind}-*"))
 FOLDERS = sorted(p for p in WEIGHTS.glob("[!.]*") if p.is_dir())
 
 
@@ -40,6 +50,24 @@ def test_a_pipeline_loads_by_diffusers_and_draws(folder):
     image = pipeline(prompt="a large red rubber cube", generator=torch.Generator().manual_seed(0), **call).images[0]
     assert image.size == (64, 64) and image.mode == "RGB"
     assert max(high - low for low, high in image.getextrema()) > 30
+
+
+@pytest.mark.parametrize("folder", BRANCHES, ids=lambda p: p.name)
+def test_a_network_that_reads_maps_loads_by_diffusers_and_moves_the_picture(folder):
+    kind = folder.name.rpartition("-")[2]
+    if folder.name.startswith("controlnet"):
+        branch, made, part, scale = ControlNetModel, StableDiffusionControlNetPipeline, "controlnet", "controlnet_conditioning_scale"
+    else:
+        branch, made, part, scale = T2IAdapter, StableDiffusionAdapterPipeline, "adapter", "adapter_conditioning_scale"
+    held = branch.from_pretrained(folder)
+    assert {p.dtype for p in held.parameters()} == {torch.float32}
+    pipeline = made.from_pretrained(WEIGHTS / "mini-sd1.5", **{part: held}, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    scene = scenes("validation", 0, 1)
+    call = dict(RECIPES["mini-sd1.5"].defaults) | dict(num_inference_steps=4, image=condition(kind, scene).float() / 255, output_type="np")
+    alone, led = (pipeline("a red cube", generator=torch.Generator().manual_seed(0), **{scale: s}, **call).images for s in (0.0, 1.0))
+    assert alone.shape == led.shape == (1, 64, 64, 3) and np.isfinite(led).all()
+    assert np.abs(led - alone).mean() > 1e-4  # an untrained one, whose connections are 0, changes nothing at all
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)

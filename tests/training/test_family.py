@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -42,7 +43,8 @@ def drawn(pipe, recipe) -> torch.Tensor:
 
 
 def trainer(recipe):
-    return getattr(text_to_image, recipe.trainer.partition(":")[2])
+    module, _, name = recipe.trainer.partition(":")
+    return getattr(import_module(module), name)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +86,8 @@ def test_the_folder_is_small_and_the_record_complete(family, name):
         short = {"torch.float8_e4m3fn"} if file.parent.name in DENOISERS else set()
         assert {str(v.dtype) for v in load_file(file).values() if v.is_floating_point()} == {"torch.float16"} | short, file
         assert file.resolve().is_relative_to(family.weights.resolve())
-    for shared in recipe.config["shared"]:
+    autoencoder = {"vae", "movq"} & {part.name for part in folder.iterdir()}
+    for shared in {*recipe.config["shared"], *autoencoder}:
         assert (folder / shared).is_symlink() or any(f.is_symlink() for f in (folder / shared).iterdir())
     for file in folder.rglob("*.json"):
         assert str(family.weights) not in file.read_text(encoding="utf-8")
