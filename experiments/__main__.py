@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--until", type=_positive, metavar="N", help="ship what is learned after N images of the plan; it can go on later"
     )
+    command.add_argument("--more", type=_positive, metavar="N", help="go on from the weights that ship, for N images more")
 
     command = commands.add_parser("study", help="measure what takes longer than a chapter may, or go on with it")
     command.set_defaults(run=_study)
@@ -205,8 +206,10 @@ def _train(options: argparse.Namespace) -> int:
         return _usage("name one miniature, or say --all; there are: " + ", ".join(rows))
     if options.name and options.name not in rows:
         return _usage(f"no miniature {options.name!r}{_nearest(options.name, rows)}; there are: {', '.join(rows)}")
+    if options.more and (options.all or options.images or options.until):
+        return _usage("--more goes on with one miniature: give its name, and neither --all, --images nor --until")
     names = [options.name] if options.name else unfinished(Project(), rows)
-    left = train(names, options.device, options.budget, options.images, options.until)
+    left = train(names, options.device, options.budget, options.images, options.until, options.more)
     for reason in left:
         print(f"not finished: {reason}")
     print(f"{len(names) - len(left)} of {len(names)} trained; `python -m experiments status` shows how well")

@@ -24,14 +24,17 @@ def train(
     minutes: float | None = None,
     images: int | None = None,
     until: int | None = None,
+    more: int | None = None,
 ) -> list[str]:
     """Train each of `names`, or go on with it; those that are not finished, each with the reason.
 
     `minutes` is the time for each; what was learned by then is kept, and the next call goes on from there.
     `images` shortens each plan, which then ends and ships; the record keeps the row's own budget beside it.
     `until` ships a run as it stands after so many images of its plan, with which it may go on later.
+    `more` goes on from the weights that ship, for so many images.
     """
     from experiments.metrics.scores import measure
+    from experiments.training.further import NothingToGoOnFrom
     from experiments.training.journal import Unfinished
     from experiments.training.loop import CheckpointError
     from experiments.training.train import train as train_one
@@ -42,8 +45,8 @@ def train(
         started = time.monotonic()
         print(f"[{number}/{len(names)}] {name}: training", flush=True)
         try:
-            train_one(name, measure, device=device, minutes=minutes, images=images, tell=_teller(name), until=until)
-        except (Unfinished, CheckpointError, FileNotFoundError, FloatingPointError) as error:
+            train_one(name, measure, device=device, minutes=minutes, images=images, tell=_teller(name), until=until, more=more)
+        except (Unfinished, CheckpointError, NothingToGoOnFrom, FileNotFoundError, FloatingPointError) as error:
             left.append(f"{name}: {error}")
         else:
             print(f"[{number}/{len(names)}] {name}: trained in {duration(time.monotonic() - started)}", flush=True)

@@ -44,13 +44,14 @@ def test_one_row_that_cannot_be_finished_does_not_keep_the_others_from_training(
 
     done = []
 
-    def train_one(name, measure, device, minutes, tell, images=None, until=None):
+    def train_one(name, measure, device, minutes, tell, images=None, until=None, more=None):
         if name == "first":
             raise Unfinished("10 of 20 images")
         done.append((name, minutes))
 
     fakes = {
         "experiments.metrics.scores": {"measure": None},
+        "experiments.training.further": {"NothingToGoOnFrom": ValueError},
         "experiments.training.journal": {"Unfinished": Unfinished},
         "experiments.training.loop": {"CheckpointError": KeyError},
         "experiments.training.train": {"train": train_one},

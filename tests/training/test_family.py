@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from experiments.data import dataset
 from experiments.models.zoo import guiding, in_unit_range
 from experiments.training import denoiser, movq, pairs, prior, text_encoders, text_to_image
+from experiments.training.further import Leg, NothingToGoOnFrom
 from experiments.training.journal import DENOISERS, Journal, Unfinished
 from experiments.training.loop import CheckpointError
 
@@ -125,6 +127,59 @@ def test_interrupted_and_resumed_ships_the_same_weights(family, name, tmp_path, 
     kept.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{kept.name} is damaged"):
         trainer(recipe)(recipe, journal(recipe), scenes=SCENES, weights=again)
+
+
+def leg(family, name, tmp_path, **options) -> Leg:
+    """What goes on with a copy of `name`, whose needs are links."""
+    again = tmp_path / "again"
+    if not again.exists():
+        shutil.copytree(family.weights / name, again / name, symlinks=True)
+        for other in family.weights.iterdir():
+            if other.name != name:
+                os.symlink(other, again / other.name)
+    options = dict(recipe=tiny_family.row(name, images=100), images=8, weights=again) | options
+    return Leg(device=torch.device("cpu"), measure=lambda pipe, thorough: {}, **options)
+
+
+@pytest.mark.parametrize("name", ["mini-hunyuan-dit", "mini-rectified-diffusion"])
+def test_a_leg_goes_on_from_what_ships_and_its_record_tells_of_both(family, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    first = json.loads((family.weights / name / "training.json").read_text(encoding="utf-8"))
+    still = leg(family, name, tmp_path, recipe=tiny_family.row(name, images=100, rate=0.0))
+    trainer(still.recipe)(still.recipe, still, scenes=SCENES, weights=still.weights)
+    before, after = weights_of(family.weights / name), weights_of(still.folder)
+    assert before and all(torch.equal(before[k], after[k]) for k in before)  # at rate 0, so it began with what had shipped
+    second = leg(family, name, tmp_path)
+    trainer(second.recipe)(second.recipe, second, scenes=SCENES, weights=second.weights)
+    record = json.loads((second.folder / "training.json").read_text(encoding="utf-8"))
+    assert any(not torch.equal(before[k], v) for k, v in weights_of(second.folder).items())
+    assert record["images_seen"] == first["images_seen"] + 16 and record["seconds_spent"] >= first["seconds_spent"]
+    assert [plan["images"] for plan in (*record["legs"], record["plan"])] == [first["plan"]["images"], 8, 8]
+    assert len({plan["seed"] for plan in (*record["legs"], record["plan"])}) == 3
+    assert [at for at, _ in record["curve"]] == [4, 8, 12, 16, 20, 24, 28, 32]
+
+
+def test_a_leg_that_was_killed_goes_on_to_the_same_weights(family, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    name, ends, stops = "mini-hunyuan-dit", [], 0
+    for place, minutes in (("whole", None), ("parts", 1e-9)):
+        while True:
+            one = leg(family, name, tmp_path / place, minutes=minutes, images=16)
+            try:
+                ends.append(weights_of(trainer(one.recipe)(one.recipe, one, scenes=SCENES, weights=one.weights)))
+                break
+            except Unfinished:
+                stops += 1
+        shutil.rmtree(tmp_path / "cache" / "training")
+    assert stops >= 1 and all(torch.equal(ends[0][k], ends[1][k]) for k in ends[0])
+
+
+def test_a_leg_says_what_it_lacks(family, tmp_path):
+    with pytest.raises(NothingToGoOnFrom, match="only a pipeline's denoiser goes on: train movq without `more`"):
+        leg(family, "movq", tmp_path)
+    seen = tiny_family.row("mini-hunyuan-dit")
+    with pytest.raises(NothingToGoOnFrom, match="has seen all 16 images of its budget"):
+        leg(family, seen.name, tmp_path / "other", recipe=seen)
 
 
 def test_a_start_of_another_make_is_refused(family):
