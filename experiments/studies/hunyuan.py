@@ -27,7 +27,7 @@ from experiments.training.conditions import hunyuan_dit
 MEMBER = "mini-hunyuan-dit"
 EARS = {"both": (True, True), "CLIP alone": (True, False), "mT5 alone": (False, True)}  # which encoder is told the text
 TORN = (("en", "en"), ("zh", "zh"), ("en", "zh"), ("zh", "en"))  # in what language CLIP and mT5 are told different things
-SEEDS, CHOICES, WISHES, PAIRS = (0, 1, 2), 100, 14, 28
+SEEDS, CHOICES, WISHES, PAIRS = (0, 1, 2), 100, 56, 84
 
 
 def parts() -> Iterator[tuple[str, str, int]]:

@@ -60,7 +60,7 @@ IMAGES = {  # of training
     direct.NAME: direct.IMAGES,
 }
 SEEDS = (0, 1, 2)
-EACH, FEWER = 56, 28  # prompts of each category up to four steps, and above
+EACH = 56  # prompts of each category
 COMPARED = 1500  # renders that KID is taken against
 ROADS = ("diffusion, guided", "diffusion", "2-rectified flow", "rectified diffusion")
 FINE, FOLLOWED = 25, 8  # steps of a road, and prompts of each category
@@ -118,7 +118,7 @@ def digits(truths: list[bool]) -> str:
 def drawn(name: str, steps: int, seed: int) -> dict[str, Any]:
     """A stage at a number of steps: which pictures are right, in the order of `wishes`, KID, CLIP score and seconds a picture."""
     own, stage = shared(), STAGES[name]
-    asked = wishes(EACH if steps <= max(FEW) else FEWER)
+    asked = wishes(EACH)
     pipe, begun = pipeline(name, seed), time.monotonic()
     pictures = generate(pipe, asked, seed, 42, num_inference_steps=steps, guidance_scale=stage.guidance)
     seconds = (time.monotonic() - begun) / len(asked)
@@ -160,9 +160,9 @@ def taught(name: str) -> dict[str, Any]:
     return {"errors": [e for one in found for e in one["errors"]], "variance": round(sum(one["variance"] for one in found) / len(SEEDS), 5)}
 
 
-def missed(student: Any, row: Recipe, asked: list[Prompt], seeds: tuple[int, ...], weights: Path | None = None) -> dict[str, Any]:
-    """The same of a student trained as `row` says by a teacher in `weights`, which draws as it drew the pairs."""
-    settings = row.config["pairs"]
+def missed(student: Any, recipe: Recipe, asked: list[Prompt], seeds: tuple[int, ...], weights: Path | None = None) -> dict[str, Any]:
+    """The same of a student trained as `recipe` says by a teacher in `weights`, which draws as it drew the pairs."""
+    settings = recipe.config["pairs"]
     teacher = pairs.teacher((weights or zoo.WEIGHTS) / settings["teacher"], settings.get("solver"), torch.device("cpu"))
     errors, ends = [], []
     for seed in seeds:
