@@ -37,6 +37,8 @@ def measured(tmp_path_factory):
     """The pages of a project in which a sheet was drawn and two systems were timed."""
     folder = mini_book.stage(tmp_path_factory.mktemp("measured"))
     mini_book.write(folder)
+    trained = folder / "weights" / "mini-sd1.5" / "training.json"
+    trained.write_text(json.dumps(mini_book.training() | {"legs": [{"images": 64000}]}))
     (folder / "weights" / "studies").mkdir(exist_ok=True)
     (folder / "weights" / "studies" / "sheet-mini-sd1.5.json").write_text(json.dumps(STUDY))
     Image.new("RGB", (540, 64), (200, 10, 10)).save(folder / "weights" / "studies" / "sheet-mini-sd1.5.png")
@@ -71,7 +73,7 @@ def test_a_miniature_stands_beside_its_release_with_its_scores_and_pictures(meas
     made = page(measured, "models")
     minis, *_ = rows(made)
     cells = minis[1]["mini-sd1.5"]
-    assert "859.5 M" not in cells[1] and "under-trained" in cells and "124,000 of 400,000" in cells
+    assert "859.5 M" not in cells[1] and "under-trained" in cells and "124,000 of 400,000, in 2 legs" in cells
     assert "0.42 (0.40 to 0.44)" in cells and "0.25 GFLOP" in cells
     figure = made.select_one("figure.evidence-figure")
     assert "finds prompts 1 followed" in figure.figcaption.text and "under-trained: mini-sd1.5" in figure.text

@@ -57,7 +57,7 @@ class Miniatures(MiniatureDirective):
             _work(work["forward"]) if work else wording.NOT_MEASURED,
             _work(work["image"]) if work else wording.NOT_MEASURED,
             line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar"),
-            f"{seen:,} of {budget:,}" if seen is not None and budget else wording.NOT_MEASURED,
+            f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
             _score(record, "single object"),
             _score(record, "overall"),
             files.link(self.env, "training", files.training_uri(name)),
@@ -93,6 +93,11 @@ class Sheets(MiniatureDirective):
         below += [line.model(self.env, name), nodes.Text(" · "), files.link(self.env, "study", files.study_uri(STUDY + name))]
         figure += nodes.legend("", below)
         return figure
+
+
+def _legs(record: dict[str, Any]) -> str:
+    """In how many legs (`training.further`), where there is more than one."""
+    return f", in {1 + len(record['legs'])} legs" if record.get("legs") else ""
 
 
 def _score(record: dict[str, Any], name: str) -> str:
