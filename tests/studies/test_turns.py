@@ -1,0 +1,57 @@
+"""Seconds by turns: every round asks every model for the same pictures, and a host that slows down slows all of them."""
+
+import json
+
+import pytest
+
+from experiments.studies import study, turns
+
+COST = {"quick": 1.0, "slow": 3.0}  # work of a picture
+
+
+@pytest.fixture
+def workshop(monkeypatch, tmp_path):
+    """Two models on a host whose speed falls from round to round; what each call was asked."""
+    asked, now, speed = [], [0.0], [1.0]
+
+    def draw(pipe, wanted, seed, batch, **call):
+        asked.append((pipe, tuple(p.id for p in wanted), seed, call["steps"]))
+        now[0] += COST[pipe] * len(wanted) * speed[0]
+        speed[0] *= 1.01
+
+    monkeypatch.setattr(turns, "generate", draw)
+    monkeypatch.setattr(turns, "CLOCK", lambda: now[0])
+    monkeypatch.setattr(turns, "pipelines", lambda: {name: name for name in COST})
+    monkeypatch.setattr(turns.zoo, "defaults", lambda name: {"steps": 2})
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path))
+    return asked
+
+
+@pytest.mark.parametrize(("size", "first"), turns.parts())
+def test_each_round_asks_each_model_once_for_the_same_pictures(workshop, size, first):
+    found = turns.measure(size, first)["seconds"]
+    rounds = [workshop[k : k + 2] for k in range(0, len(workshop), 2)]
+    assert len(rounds) == 1 + turns.ROUNDS[size]  # the first does not count
+    assert all({who for who, *_ in each} == set(COST) and len({tuple(rest) for _, *rest in each}) == 1 for each in rounds)
+    assert len({tuple(who for who, *_ in each) for each in rounds[1:]}) == 2  # in another order now and then
+    assert len(workshop[0][1]) == size
+    for quick, slow in zip(found["quick"], found["slow"], strict=True):
+        assert slow / quick == pytest.approx(3.0, rel=0.02)  # though the host has become slower by half
+    if size == 1:
+        assert max(found["quick"]) > 1.15 * min(found["quick"])
+
+
+def test_the_table_takes_what_was_measured_by_turns_and_leaves_the_rest(workshop, monkeypatch, tmp_path):
+    monkeypatch.setattr(study, "FOLDER", tmp_path)
+    one = study.Study("seconds-by-turns", turns.parts, turns.measure, ("experiments.studies.turns",))
+    monkeypatch.setattr(turns, "STUDY", one)
+    monkeypatch.setattr(turns, "recorded", lambda asked: study.recorded(asked, tmp_path))
+    members = {"quick": {"calls": [[9.0]], "batches": {"2": [9.0, 9.0, 9.0, 1]}, "cold": 5.0}, "unknown": {"calls": [[8.0]], "batches": {}}}
+    assert turns.by_turns(members) == members  # nothing is recorded yet
+    study.run(one, tell=lambda line: None)
+    told = turns.by_turns(members)
+    assert told["unknown"] == members["unknown"] and told["quick"]["cold"] == 5.0
+    assert [len(row) for row in told["quick"]["calls"]] == [turns.ROUNDS[1]] * turns.PROMPTS
+    middle, low, high, n = told["quick"]["batches"]["8"]
+    assert low <= middle <= high and n == turns.ROUNDS[8]
+    assert json.loads((tmp_path / "seconds-by-turns.json").read_text())["threads"] >= 1
