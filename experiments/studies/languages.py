@@ -19,7 +19,7 @@ from experiments.studies.study import Study
 from experiments.training import listening
 from experiments.training.autoencoder import to_tensor
 
-SEEDS, N, CHOICES = (0, 1, 2), 28, 48
+SEEDS, N, CHOICES = (0, 1, 2), 56, 48
 FULLEST, LEARNT, ASKED = 3, 2000, 640  # style of caption that names most; scenes that a probe learns from and is asked about
 TAUGHT = (("en",), ("en", "zh"))  # languages whose captions a probe learns from
 FOLDER = WEIGHTS / "arms"
