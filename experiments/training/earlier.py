@@ -37,5 +37,5 @@ def recorded_plan(name: str, weights: Path = WEIGHTS) -> Plan:
     """The plan of the whole run in a row's record. Raises ValueError where it was carried out in several legs (`further`)."""
     record = json.loads((weights / name / "training.json").read_text(encoding="utf-8"))
     if "legs" in record:
-        raise ValueError(f"{name} went on after its plan, so that no one run has an earlier stop: train it anew, without `more`")
+        raise ValueError(f"{name} went on after its plan, so that no one run has an earlier stop: train it anew, without --more")
     return Plan(**{field.name: record["plan"][field.name] for field in fields(Plan)})

@@ -32,7 +32,7 @@ class Leg(Journal):
     def __post_init__(self) -> None:
         name = self.recipe.name
         if not (self.folder / "model_index.json").exists():
-            raise NothingToGoOnFrom(f"there is no pipeline in weights/{name}, and only a pipeline's denoiser goes on: train {name} without `more`")
+            raise NothingToGoOnFrom(f"there is no pipeline in weights/{name}, and only a pipeline's denoiser goes on: train {name} without --more")
         if self.left <= 0:
             raise NothingToGoOnFrom(f"{name} has seen all {self.recipe.images:,} images of its budget: raise `images` of its row to go on")
 

@@ -175,7 +175,7 @@ def test_a_leg_that_was_killed_goes_on_to_the_same_weights(family, tmp_path, mon
 
 
 def test_a_leg_says_what_it_lacks(family, tmp_path):
-    with pytest.raises(NothingToGoOnFrom, match="only a pipeline's denoiser goes on: train movq without `more`"):
+    with pytest.raises(NothingToGoOnFrom, match="only a pipeline's denoiser goes on: train movq without --more"):
         leg(family, "movq", tmp_path)
     seen = tiny_family.row("mini-hunyuan-dit")
     with pytest.raises(NothingToGoOnFrom, match="has seen all 16 images of its budget"):
