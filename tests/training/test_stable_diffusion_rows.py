@@ -169,3 +169,10 @@ def test_an_earlier_row_is_the_others_run_up_to_its_share(tiny_parts, empty_cach
     unet = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
     assert unet == (tiny_parts / "mini-sd1.5" / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
     assert at_the_stop.exists()
+
+
+def test_a_row_that_went_on_in_legs_has_no_earlier_stop(tmp_path):
+    (tmp_path / "mini-sd1.5").mkdir()
+    (tmp_path / "mini-sd1.5" / "training.json").write_text(json.dumps({"plan": {}, "legs": [{}]}), encoding="utf-8")
+    with pytest.raises(ValueError, match="mini-sd1.5 went on after its plan"):
+        earlier.recorded_plan("mini-sd1.5", tmp_path)
