@@ -9,7 +9,7 @@ from diffusers import StableDiffusionPipeline
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
 
-from experiments.adapters import control, image_prompt, learning
+from experiments.adapters import control, image_prompt, learning, relief
 from experiments.adapters import weights as change
 from experiments.artefacts import atomic_folder, write_json
 from experiments.models import zoo
@@ -24,7 +24,8 @@ def branch(recipe: Recipe, journal: Journal, weights: Path = WEIGHTS) -> Path:
     """Carry out a row; its config names the map (`kind`) and the way. Ships the network alone, in the formats of `narrow`."""
     row = control.Branch(recipe.config["kind"], recipe.config["way"], images=recipe.images, batch=recipe.batch, seed=recipe.seed)
     row = replace(row, images=journal.plan(row.plan).images)
-    trained, history = control.trained_branch(row, zoo.load(learning.BASE), tell=journal.tell)
+    train = relief.trained_branch if row.kind == "relief" else control.trained_branch
+    trained, history = train(row, zoo.load(learning.BASE), tell=journal.tell)
     trained.reads = row.kind  # so that it can be scored
     journal.planned, journal.curve, journal.seconds = row.plan, history.curve, history.seconds
     round_(trained)  # what is scored is what ships

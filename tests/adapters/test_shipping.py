@@ -8,7 +8,10 @@ from diffusers import ControlNetModel
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 
-from experiments.adapters import control, shipping
+from experiments.adapters import control, loading, shipping
+from experiments.data import maps
+from experiments.data.relief import relief
+from experiments.metrics.held_out import held_out
 from experiments.models.recipes import RECIPES
 from experiments.training.journal import Journal
 from experiments.training.narrow import NARROW
@@ -36,3 +39,19 @@ def test_a_network_that_reads_maps_ships_as_it_was_scored(pipe, tmp_path, monkey
     assert record["images_seen"] == 64 == plans[0].images and record["images_budget"] == row.images
     shipping.branch(row, Journal(row, torch.device("cpu"), measure, images=10 * row.images), tmp_path)
     assert plans[1].images == row.images  # a plan is shortened, never made longer
+
+
+def test_the_network_on_depth_is_trained_and_drawn_from_depth_without_the_floor(pipe, monkeypatch, tmp_path):
+    shown, row = [], RECIPES["controlnet-depth"]
+    monkeypatch.setattr(shipping.zoo, "load", lambda name: pipe)
+    monkeypatch.setattr(shipping.relief.learning, "material", lambda pipe: SimpleNamespace(scenes=held_out("validation", 4)))
+    monkeypatch.setattr(shipping.relief.maps, "kept", lambda kind, scenes, name: maps.condition(kind, scenes))
+    monkeypatch.setattr(shipping.relief.control, "loss", lambda pipe, model, known, pictures, batch: shown.append(pictures))
+    monkeypatch.setattr(shipping.relief.learning, "learn", lambda model, loss, plan, name, tell: (model, SimpleNamespace(curve=[[16, 0.1]], seconds=1.0)))
+    shipping.branch(row, Journal(row, torch.device("cpu"), lambda thing, thorough: {}, images=16), tmp_path)
+    (pictures,) = shown
+    assert (pictures == 0).float().mean() > 0.5 and pictures.amax() > 100  # depth itself is nowhere black
+    held = held_out("test", 4)
+    assert torch.equal(loading.asked("controlnet-depth", held), relief(maps.condition("depth", held)))
+    assert torch.equal(loading.asked("lllyasviel/sd-controlnet-depth", held), maps.condition("depth", held))
+    assert torch.equal(loading.asked("somebody/a-network", held, otherwise="edges"), maps.condition("edges", held))

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from experiments.data import maps
-from experiments.data.render import render
+from experiments.data.dataset import scenes
+from experiments.data.relief import floor, relief
+from experiments.data.render import CAMERA, render
 from experiments.data.scenes import Scene, Solid
 
 LEFT = Solid("cube", "red", "large", "rubber", -0.9, 0.1, 0.3)
@@ -67,3 +69,25 @@ def test_kept_maps_are_those_that_are_drawn(tmp_path, monkeypatch):
 def test_an_unknown_kind_names_the_known_ones():
     with pytest.raises(ValueError, match="edges, segmentation"):
         maps.condition("scribble", [SCENE])
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_the_empty_floor_is_as_far_as_the_camera_says(side):
+    """A point of the floor seen at pixel (column, row) is that far from the camera; depth is read in its first quarter."""
+    found = floor(side)[0].float() / 255 * (maps.NEAR - maps.FAR) + maps.FAR
+    for x in (-1.0, 0.0, 1.3):
+        ((column, row),) = maps.project([(x, 0.4, 0.0)], side)
+        assert found[int(row), int(column)] == pytest.approx(np.linalg.norm(np.subtract((x, 0.4, 0.0), CAMERA)), abs=0.12)  # a row of pixels is about as deep
+
+
+def test_relief_is_black_on_the_floor_and_grows_with_what_stands_there():
+    drawn = render([SCENE])
+    shown = relief(maps.condition("depth", [SCENE], drawn))
+    assert shown.shape == (1, 3, 64, 64) and shown.dtype == torch.uint8
+    assert (shown[:, 0][drawn.mask < 0] == 0).all() and (shown[:, 0][drawn.mask >= 0] > 0).float().mean() > 0.97
+    assert shown[:, 0][drawn.mask == 0].float().mean() > shown[:, 0][drawn.mask == 1].float().mean()  # the large one rises further
+
+
+def test_no_training_scene_rises_above_the_full_range():
+    some = [s for s in scenes("train", 0, 300) if len(s.solids) == 2]
+    assert 200 < int(relief(maps.condition("depth", some)).amax()) <= 255

@@ -6,7 +6,7 @@ import torch
 
 from experiments.data import maps
 from experiments.data.dataset import scenes
-from experiments.data.render import render
+from experiments.data.relief import relief
 from experiments.metrics.alignment import check
 from experiments.models.recipes import RECIPES
 from experiments.studies import adapters_control, adapters_image, adapters_relief, adapters_weights
@@ -37,13 +37,12 @@ def test_scores_are_plain_numbers():
     assert found == {"a": [0.123, 1.0]}
 
 
-def test_relief_is_what_a_depth_map_holds_beyond_the_floor_that_all_share():
-    wanted = [s for s in scenes("train", 0, 60) if len(s.solids) == 2][:20]
-    shown, mask = maps.condition("depth", wanted, drawn := render(wanted)), drawn.mask >= 0
-    floor = shown.amin(0)
-    left = adapters_relief.relief(shown, floor, (shown - floor).amax())
-    assert left.dtype == torch.uint8 and left.amax() == 255
-    assert left[:, 0][~mask].float().mean() < 2 < 40 < left[:, 0][mask].float().mean()
-    assert adapters_relief.spread(left) > 1.5 * adapters_relief.spread(shown)
-    again = adapters_relief.row()
-    assert (again.kind, again.images, again.batch) == ("depth", RECIPES["controlnet-depth"].images, RECIPES["controlnet-depth"].batch)
+def test_relief_varies_more_than_the_depth_that_it_is_taken_from():
+    shown = maps.condition("depth", [s for s in scenes("train", 0, 60) if len(s.solids) == 2][:20])
+    assert adapters_relief.spread(relief(shown)) > 1.5 * adapters_relief.spread(shown)
+
+
+def test_the_network_on_whole_depth_has_the_plan_of_the_one_that_ships():
+    again, ships = adapters_relief.row(), RECIPES["controlnet-depth"]
+    assert (again.kind, again.images, again.batch, again.seed) == ("depth", ships.images, ships.batch, ships.seed)
+    assert ships.config["kind"] == "relief"

@@ -9,7 +9,9 @@ _BY_READER = (LOOP, RENDER, "experiments.metrics.checker_data", "experiments.met
 _BY_BRANCH = (*_LEARNING, "experiments.data.maps")
 _BY_IMAGE = _LEARNING
 _BY_WEIGHTS = (*_LEARNING, "experiments.data.novel")
+_BY_RELIEF = (*_LEARNING, "experiments.data.relief")
 _SHAPE = dict(scores="experiments.metrics.control_scores:branch")
+_RELIEF = dict(scores="experiments.metrics.relief_scores:branch")
 _IMAGE = dict(scores="experiments.metrics.image_scores:image_prompt")
 _WEIGHTS = dict(scores="experiments.metrics.concept_scores:concept")
 _BASE = ("mini-sd1.5",)
@@ -37,15 +39,15 @@ ROWS = (
             images=32_000,
             batch=16,
             rate=rate,
-            made_by=_BY_BRANCH,
+            made_by=_BY_RELIEF if kind == "relief" else _BY_BRANCH,
             needs=_BASE,
-            config=dict(kind=kind, way=way) | _SHAPE,
+            config=dict(kind=kind, way=way) | (_RELIEF if kind == "relief" else _SHAPE),
             expected={"solid IoU": 0.7},
         )
         for name, kind, way, rate, mirrors in (
             ("controlnet-segmentation", "segmentation", "controlnet", 3e-3, "ControlNet on segmentation maps for sd-1.5"),
             ("controlnet-edges", "edges", "controlnet", 3e-3, "ControlNet on Canny edges for sd-1.5"),
-            ("controlnet-depth", "depth", "controlnet", 3e-3, "ControlNet on depth for sd-1.5"),
+            ("controlnet-depth", "relief", "controlnet", 3e-3, "ControlNet on depth for sd-1.5; it is shown depth without the floor"),
             ("controlnet-spectrogram", "spectrogram", "controlnet", 3e-3, "ControlNet for sd-1.5, on the spectrogram of a sound that tells the scene"),
             ("t2i-adapter-segmentation", "segmentation", "t2i-adapter", 2e-3, "T2I-Adapter on segmentation maps for sd-1.4"),
         )
