@@ -1,6 +1,7 @@
 """What every chapter's source keeps to, whatever it is about."""
 
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -38,3 +39,23 @@ def test_every_solution_is_followed_by_a_check(cells):
 def test_no_cell_names_a_folder_of_some_machine(cells):
     for cell in cells:
         assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users)/", cell.source)
+
+
+VIETNAMESE = re.compile("[ăâđêôơưàáạảãèéẹẻẽìíịỉĩòóọỏõùúụủũỳýỵỷỹ]|[\u1ea0-\u1ef9]", re.IGNORECASE)
+GLOSSARY = [row.strip("| ").split(" | ") for row in Path("book/notation.md").read_text(encoding="utf-8").partition("## Glossary")[2].splitlines() if row.startswith("| ")][1:]
+
+
+def test_the_vietnamese_of_every_term_stands_in_the_glossary(cells):
+    """A term is introduced as (*thuật ngữ*); what ends a sentence is a title in Vietnamese and no term."""
+    told = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    terms = [term for term in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", told) if VIETNAMESE.search(term) and term[-1] not in ".?"]
+    known = {term for row in GLOSSARY for term in row[1].split(", ")}
+    assert terms and not set(terms) - known
+
+
+def test_the_glossary_sends_each_term_to_a_chapter_that_has_it():
+    assert len({row[0] for row in GLOSSARY}) == len(GLOSSARY) > 60
+    for english, _, _, chapter in GLOSSARY:
+        name = re.search(r"\(([\w-]+)\.ipynb\)", chapter)[1]
+        said = " ".join(cell.source for cell in CHAPTERS[name]).replace("*", "").lower()
+        assert english.partition(" (")[0].lower() in said, english
