@@ -1,13 +1,15 @@
 """The pages of models: every release and every miniature has its row, and what was not measured says so."""
 
 import json
+import re
+from pathlib import Path
 
 import mini_book
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from experiments.models import cards, machines
+from experiments.models import cards, machines, zoo
 
 SHEET = {
     "seed": 0, "prompts": [f"prompt {k}" for k in range(8)], "followed": [True] + [False] * 7,
@@ -42,6 +44,10 @@ def measured(tmp_path_factory):
     (folder / "weights" / "studies").mkdir(exist_ok=True)
     (folder / "weights" / "studies" / "sheet-mini-sd1.5.json").write_text(json.dumps(STUDY))
     Image.new("RGB", (540, 64), (200, 10, 10)).save(folder / "weights" / "studies" / "sheet-mini-sd1.5.png")
+    adapter = {"mirrors": "ControlNet on Canny edges for sd-1.5", "parameters": 1656200, "images_seen": 16000, "images_budget": 32000,
+               "expected": {"solid IoU": 0.7}, "scores": {"solid IoU": {"value": 0.69, "low": 0.66, "high": 0.72, "n": 100}, "edge F1": 0.7}}  # fmt: skip
+    (folder / "weights" / "controlnet-edges").mkdir()
+    (folder / "weights" / "controlnet-edges" / "training.json").write_text(json.dumps(mini_book.training() | adapter))
     (folder / "weights" / "timing").mkdir()
     pieces = {"eager 1": {"seconds": 1.25}, "compiled 1": {"seconds": 0.75}}
     held = {"sd1.5": {"card": "sd-1.5", "pieces": pieces}, "flux2-dev": {"card": "flux.2-dev", "too_large": True, "pieces": {}}}
@@ -91,3 +97,23 @@ def test_sizes_that_differ_say_why(measured):
 
 def test_without_records_the_pages_say_not_measured(bare):
     assert "not measured" in page(bare, "models").text and "not measured" in page(bare, "can-i-run").text
+
+
+def test_an_adapter_stands_with_its_training_and_scores_and_among_no_miniatures(measured):
+    minis, adapters, *_ = rows(page(measured, "models"))
+    assert "controlnet-edges" not in minis[1] and list(adapters[1]) == ["controlnet-edges"]
+    cells = adapters[1]["controlnet-edges"]
+    assert cells[3:6] == ["under-trained", "16,000 of 32,000", "solid IoU 0.69 (0.66 to 0.72); edge F1 0.70"]
+
+
+def test_what_the_page_says_of_loading_an_adapter_runs(tmp_path, monkeypatch):
+    said = Path("book/models.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", said, re.DOTALL)
+    whole = code.replace('"weights/', f'"{Path("weights").resolve()}/').replace('guidance_scale=4.0', "guidance_scale=4.0, num_inference_steps=2")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(whole, "models.md", "exec"), names)  # noqa: S102
+    assert Image.open("out.png").size == (64, 64)
+    (call,) = re.findall(r"`pipeline\.(load_ip_adapter\([^`]*\))`", said)
+    eval(call.replace('"weights/', f'"{zoo.WEIGHTS}/'), {"load_ip_adapter": names["pipeline"].load_ip_adapter})  # noqa: S307
+    assert names["pipeline"].image_encoder is not None

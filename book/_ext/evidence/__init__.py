@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import claims, evaluation, figures, files, markup, miniatures, notebook, numbers, released, scenes, sheets, shown, status, tables
+from evidence import adapters, claims, evaluation, figures, files, markup, miniatures, notebook, numbers, released, scenes, sheets, shown, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -25,6 +25,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", files.copy)
     app.connect("build-finished", sheets.copy)
     app.connect("build-finished", evaluation.copy)
+    app.add_directive("adapters", adapters.Adapters)
     app.add_directive("record-figure", figures.RecordFigure)
     app.add_directive("record-table", tables.RecordTable)
     app.add_directive("claims", claims.ClaimsDirective)

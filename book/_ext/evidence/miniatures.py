@@ -58,8 +58,8 @@ class Miniatures(MiniatureDirective):
             _work(work["image"]) if work else wording.NOT_MEASURED,
             line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar"),
             f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
-            _score(record, "single object"),
-            _score(record, "overall"),
+            wording.score((record.get("scores") or {}).get("single object")),
+            wording.score((record.get("scores") or {}).get("overall")),
             files.link(self.env, "training", files.training_uri(name)),
         ]
 
@@ -98,12 +98,3 @@ class Sheets(MiniatureDirective):
 def _legs(record: dict[str, Any]) -> str:
     """In how many legs (`training.further`), where there is more than one."""
     return f", in {1 + len(record['legs'])} legs" if record.get("legs") else ""
-
-
-def _score(record: dict[str, Any], name: str) -> str:
-    """A score with its interval."""
-    found = (record.get("scores") or {}).get(name)
-    if not isinstance(found, dict) or found.get("value") is None:
-        return wording.NOT_MEASURED if found is None or isinstance(found, dict) else wording.number(found, ".2f")
-    ends = f" ({found['low']:.2f} to {found['high']:.2f})" if found.get("low") is not None else ""
-    return f"{found['value']:.2f}{ends}"

@@ -33,6 +33,16 @@ def metric(found: dict[str, Any] | None, form: str = "") -> str:
     return f"{head} ({said})" if said else head
 
 
+def score(found: Any) -> str:
+    """A score of a training record with its interval: "0.42 (0.40 to 0.44)"."""
+    if not isinstance(found, dict):
+        return NOT_MEASURED if found is None else number(found, ".2f")
+    if found.get("value") is None:
+        return NOT_MEASURED
+    ends = f" ({found['low']:.2f} to {found['high']:.2f})" if found.get("low") is not None else ""
+    return f"{found['value']:.2f}{ends}"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as "0.42 s", "41 s", "3 min 12 s" or "2 h 05 min"."""
     if seconds is None:

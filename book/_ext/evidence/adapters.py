@@ -1,0 +1,42 @@
+"""`{adapters}`: every adapter that ships, how far it was trained and what it scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from evidence import files, line, tables, wording
+from evidence.library import TRAINING
+from evidence.released import _parameters
+from experiments.models.recipes import adapters
+from experiments.records.weights import missed
+
+BASE = "mini-sd1.5"
+ROWS = [row.name for row in adapters.ROWS if BASE in row.needs]
+
+
+class Adapters(SphinxDirective):
+    """The adapters' rows of the recipes that have a record of training, in their order."""
+
+    def run(self) -> list[nodes.Node]:
+        library = self.env.app.evidence
+        found = {name: library.trainings[name] for name in ROWS if name in library.trainings}
+        for name in found:
+            self.env.note_dependency(str(library.weights / name / TRAINING))
+        if not found:
+            return [nodes.paragraph("", wording.NOT_MEASURED, classes=["not-measured"])]
+        head = ["adapter", "mirrors", "parameters", "state", "images seen", "scores", "record"]
+        return [nodes.container("", tables.plain(head, [self._row(*each) for each in found.items()]), classes=["evidence-table"])]
+
+    def _row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
+        return [
+            name,
+            record["mirrors"],
+            _parameters(record["parameters"]),
+            line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar" if record["expected"] else "no bar set"),
+            f"{record['images_seen']:,} of {record['images_budget']:,}",
+            "; ".join(f"{score} {wording.score(found)}" for score, found in record["scores"].items()),
+            files.link(self.env, "training", files.training_uri(name)),
+        ]
