@@ -25,7 +25,7 @@ from experiments.studies.study import Study
 from experiments.training import listening, priors
 from experiments.training.autoencoder import to_tensor
 
-SEEDS, N, ASKED, HELD_OUT, IMAGES = (0, 1, 2), 56, 256, 1000, 1_920
+SEEDS, N, ASKED, HELD_OUT, IMAGES = (0, 1, 2), 56, 256, 1000, 19_200
 ARMS = {"caption": ("clip",), "embedding": (PICTURE,), "embedding and caption": (PICTURE, "clip")}
 WAYS = ("true", "drawn", "mean", "linear", "text")  # where the embedding comes from
 WAYS_OF = {"caption": ("caption",), "embedding": WAYS, "embedding and caption": WAYS[:3]}
