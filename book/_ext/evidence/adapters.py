@@ -27,16 +27,17 @@ class Adapters(SphinxDirective):
             self.env.note_dependency(str(library.weights / name / TRAINING))
         if not found:
             return [nodes.paragraph("", wording.NOT_MEASURED, classes=["not-measured"])]
-        head = ["adapter", "mirrors", "parameters", "state", "images seen", "scores", "record"]
+        head = ["adapter", "state", "scores", "images seen", "parameters", "mirrors", "record"]
         return [nodes.container("", tables.plain(head, [self._row(*each) for each in found.items()]), classes=["evidence-table"])]
 
     def _row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
+        judged = record["expected"] or record["scores"]  # what its bar is about, and all where there is none
         return [
             name,
-            record["mirrors"],
-            _parameters(record["parameters"]),
             line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar" if record["expected"] else "no bar set"),
+            "; ".join(f"{score} {wording.score(record['scores'].get(score))}" for score in judged),
             f"{record['images_seen']:,} of {record['images_budget']:,}",
-            "; ".join(f"{score} {wording.score(found)}" for score, found in record["scores"].items()),
+            _parameters(record["parameters"]),
+            record["mirrors"],
             files.link(self.env, "training", files.training_uri(name)),
         ]
