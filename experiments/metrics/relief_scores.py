@@ -18,11 +18,6 @@ from experiments.metrics.intervals import Estimate, bootstrap
 from experiments.models import zoo
 
 
-def reliefs(wanted: tuple[Scene, ...]) -> Tensor:
-    """The relief of scenes, uint8 [N,3,64,64]."""
-    return relief(maps.condition("depth", wanted, truth(wanted)))
-
-
 def followed(pipe: Any, branch: nn.Module, shown: Tensor, wanted: tuple[Scene, ...], seed: int = 0) -> dict[str, np.ndarray]:
     """`fidelity` of pictures drawn from maps `shown` of scenes, and from their captions."""
     prompts = [wish(scene, f"control/{k:03d}") for k, scene in enumerate(wanted)]
@@ -32,5 +27,6 @@ def followed(pipe: Any, branch: nn.Module, shown: Tensor, wanted: tuple[Scene, .
 def branch(thing: nn.Module, thorough: bool) -> dict[str, Estimate]:
     """Scores of the row, as those of `control_scores.branch`."""
     wanted = held_out("test" if thorough else "validation", 100 if thorough else 20)
-    found = followed(zoo.load("mini-sd1.5"), thing, reliefs(wanted), wanted)
+    shown = relief(maps.condition("depth", wanted, truth(wanted)))
+    found = followed(zoo.load("mini-sd1.5"), thing, shown, wanted)
     return {score: bootstrap(found[score]) for score in (*FIDELITY, "prompt")}

@@ -7,6 +7,7 @@ from pathlib import Path
 import mini_book
 import pytest
 from bs4 import BeautifulSoup
+from evidence import line
 from PIL import Image
 
 from experiments.models import cards, machines, zoo
@@ -109,7 +110,7 @@ def test_an_adapter_stands_with_its_training_and_scores_and_among_no_miniatures(
 def test_what_the_page_says_of_loading_an_adapter_runs(tmp_path, monkeypatch):
     said = Path("book/models.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", said, re.DOTALL)
-    whole = code.replace('"weights/', f'"{Path("weights").resolve()}/').replace('guidance_scale=4.0', "guidance_scale=4.0, num_inference_steps=2")
+    whole = code.replace('"weights/', f'"{zoo.WEIGHTS}/').replace('guidance_scale=4.0', "guidance_scale=4.0, num_inference_steps=2")
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(compile(whole, "models.md", "exec"), names)  # noqa: S102
@@ -117,3 +118,10 @@ def test_what_the_page_says_of_loading_an_adapter_runs(tmp_path, monkeypatch):
     (call,) = re.findall(r"`pipeline\.(load_ip_adapter\([^`]*\))`", said)
     eval(call.replace('"weights/', f'"{zoo.WEIGHTS}/'), {"load_ip_adapter": names["pipeline"].load_ip_adapter})  # noqa: S307
     assert names["pipeline"].image_encoder is not None
+
+
+def test_a_state_tells_a_bar_that_was_reached_from_one_that_was_missed_and_from_none():
+    reached = {"expected": {"psnr": 30}, "scores": {"psnr": {"value": 31.0}}}
+    assert line.state(reached).astext() == "reached its bar"
+    assert line.state(reached | {"scores": {"psnr": {"value": 29.0}}}).astext() == "under-trained"
+    assert line.state({"expected": {}, "scores": {"likeness": {"value": 0.6}}}).astext() == "no bar set"

@@ -11,7 +11,6 @@ from evidence import files, line, tables, wording
 from evidence.library import TRAINING
 from evidence.released import _parameters
 from experiments.models.recipes import adapters
-from experiments.records.weights import missed
 
 BASE = "mini-sd1.5"
 ROWS = [row.name for row in adapters.ROWS if BASE in row.needs]
@@ -34,7 +33,7 @@ class Adapters(SphinxDirective):
         judged = record["expected"] or record["scores"]  # what its bar is about, and all where there is none
         return [
             name,
-            line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar" if record["expected"] else "no bar set"),
+            line.state(record),
             "; ".join(f"{score} {wording.score(record['scores'].get(score))}" for score in judged),
             f"{record['images_seen']:,} of {record['images_budget']:,}",
             _parameters(record["parameters"]),

@@ -8,6 +8,7 @@ from docutils import nodes
 from sphinx.environment import BuildEnvironment
 
 from evidence import files, wording
+from experiments.records.weights import missed
 
 SMOKE = "smoke run: proves that the notebook runs, shows no result"
 
@@ -33,6 +34,13 @@ def badges(record: dict[str, Any]) -> list[nodes.inline]:
 def badge(text: str, kind: str) -> nodes.inline:
     """`text` in a coloured frame; the words say everything that the colour does."""
     return nodes.inline("", text, classes=["evidence-badge", f"evidence-{kind}"])
+
+
+def state(training: dict[str, Any]) -> nodes.Node:
+    """Whether what a training record tells of was trained far enough, by the bar that its recipe sets."""
+    if missed(training):
+        return badge("under-trained", "undertrained")
+    return nodes.Text("reached its bar" if training.get("expected") else "no bar set")
 
 
 def model(env: BuildEnvironment, name: str) -> nodes.Node:

@@ -56,7 +56,7 @@ class Miniatures(MiniatureDirective):
             _parameters(cards.count(card)[cards.denoiser(card)]) if card else "–",
             _work(work["forward"]) if work else wording.NOT_MEASURED,
             _work(work["image"]) if work else wording.NOT_MEASURED,
-            line.badge("under-trained", "undertrained") if missed(record) else nodes.Text("reached its bar"),
+            line.state(record),
             f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
             wording.score((record.get("scores") or {}).get("single object")),
             wording.score((record.get("scores") or {}).get("overall")),

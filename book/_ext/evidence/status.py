@@ -10,7 +10,6 @@ from sphinx.util.docutils import SphinxDirective
 from evidence import files, line, tables, wording
 from evidence.library import RECORD, STUDIES, TRAINING
 from evidence.shown import reference
-from experiments.records.weights import missed
 
 NOTHING = "not measured: nothing was run yet"
 
@@ -93,7 +92,7 @@ class Weights(StatusTable):
     def _trained(self, name: str, training: dict[str, Any]) -> list[str | nodes.Node]:
         return [
             name,
-            line.badge("under-trained", "undertrained") if missed(training) else nodes.Text("reached its bar"),
+            line.state(training),
             scores(training),
             _whole(training.get("images_seen")),
             _whole(training.get("images_budget")),
