@@ -2,8 +2,8 @@
 
 A machine that others share computes at up to twice the speed from one minute to the next, and no clock of a process sees that:
 models that are timed one after the other differ by their minutes. Here all lie in one process, and in each round all draw the
-same prompts from the same noise once, in an order that is shuffled for the round. What a round's speed was, it was for all of
-them, so two models are compared by their difference in each round.
+same prompts from the same noise once, in an order that is shuffled for the round; batches of several sizes share their rounds.
+What a round's speed was, it was for all of them, so two models, or two sizes, are compared by their difference in each round.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from experiments.sampling.generate import generate
 from experiments.studies.study import Study, recorded
 
 SEED, PROMPTS = 0, 3  # PROMPTS are drawn alone, each in rounds of its own
-BATCHES = (2, 8, 25)
-ROUNDS = {1: 10} | dict.fromkeys(BATCHES, 5)
+SIZES = {"alone": (1,), "batches": (2, 8, 25)}  # pictures of a call; sizes of one kind take turns too
+ROUNDS = {"alone": 10, "batches": 5}
 
 
-def parts() -> list[tuple[int, int]]:
-    """How many pictures a call draws, and the place of its first prompt."""
-    return [(1, first) for first in range(PROMPTS)] + [(size, 0) for size in BATCHES]
+def parts() -> list[tuple[str, int]]:
+    """A kind of SIZES, and the place of its first prompt."""
+    return [*(("alone", first) for first in range(PROMPTS)), ("batches", 0)]
 
 
 @lru_cache(maxsize=1)
@@ -36,20 +36,24 @@ def pipelines() -> dict[str, Any]:
     return {name: zoo.load(name) for name in zoo.shipped()}
 
 
-def measure(size: int, first: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of one picture in calls that draw `size`, by miniature one value for each round, by the clock of the process."""
-    draws = {name: partial(generate, pipe, captions(first, first + size), SEED, size, **zoo.defaults(name)) for name, pipe in pipelines().items()}
-    found: dict[str, list[float]] = {name: [] for name in draws}
+def measure(kind: str, first: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of one picture by size of a call and miniature, one value for each round, by the clock of the process."""
+    draws = {
+        (size, name): partial(generate, pipe, captions(first, first + size), SEED, size, **zoo.defaults(name))
+        for size in SIZES[kind]
+        for name, pipe in pipelines().items()
+    }
+    found: dict[str, dict[str, list[float]]] = {str(size): {name: [] for name in pipelines()} for size in SIZES[kind]}
     for draw in draws.values():
         draw()  # pages that were not read yet, and whatever else is done once
-    for k in range(ROUNDS[size]):
+    for k in range(ROUNDS[kind]):
         order = list(draws)
-        random.Random(f"{size}/{first}/{k}").shuffle(order)
-        for name in order:
+        random.Random(f"{kind}/{first}/{k}").shuffle(order)
+        for size, name in order:
             begun = CLOCK()
-            draws[name]()
-            found[name].append(round((CLOCK() - begun) / size, 5))
-    return {"seconds": found}
+            draws[size, name]()
+            found[str(size)][name].append(round((CLOCK() - begun) / size, 5))
+    return found
 
 
 STUDY = Study(
@@ -58,7 +62,7 @@ STUDY = Study(
     measure,
     ("experiments.studies.turns", "experiments.sampling.generate"),
     tuple(zoo.shipped()),
-    {"rounds": [[size, rounds] for size, rounds in ROUNDS.items()], "prompts": PROMPTS, "seed": SEED},
+    {"rounds": ROUNDS, "sizes": SIZES, "prompts": PROMPTS, "seed": SEED},
 )
 STUDIES = (STUDY,)
 
@@ -66,17 +70,15 @@ STUDIES = (STUDY,)
 def alone() -> dict[str, list[list[float]]]:
     """Seconds of single pictures by miniature, [PROMPTS][rounds]; empty where not all was measured."""
     found = recorded(STUDY)
-    if not all((1, first) in found for first in range(PROMPTS)):
+    if not all(("alone", first) in found for first in range(PROMPTS)):
         return {}
-    return {name: [found[1, first]["seconds"][name] for first in range(PROMPTS)] for name in found[1, 0]["seconds"]}
+    return {name: [found["alone", first]["1"][name] for first in range(PROMPTS)] for name in found["alone", 0]["1"]}
 
 
 def batches() -> dict[str, dict[str, list[float]]]:
     """By miniature and size of a batch the median seconds of a picture, both quartiles, and the number of rounds."""
-    found = {size: held["seconds"] for (size, _), held in recorded(STUDY).items() if size in BATCHES}
-    if set(found) != set(BATCHES):
-        return {}
-    return {name: {str(size): _quartiles(found[size][name]) for size in BATCHES} for name in found[BATCHES[0]]}
+    found = recorded(STUDY).get(("batches", 0), {})
+    return {name: {size: _quartiles(found[size][name]) for size in found} for name in next(iter(found.values()), {})}
 
 
 def _quartiles(seconds: list[float]) -> list[float]:
