@@ -16,6 +16,7 @@ NAME = "record.json"
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": ["string", "null"]}
+_NAMES = {"type": "array", "items": {"type": "string"}}
 
 FORM: dict[str, Any] = {
     "type": "object",
@@ -99,7 +100,7 @@ FORM: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["file", "caption", "alt"],
-                "properties": {k: {"type": "string", "minLength": 1} for k in ("file", "caption", "alt")},
+                "properties": {**{k: {"type": "string", "minLength": 1} for k in ("file", "caption", "alt")}, "models": _NAMES},
             },
         },
         "tables": {
@@ -108,7 +109,7 @@ FORM: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["file", "caption"],
-                "properties": {k: {"type": "string", "minLength": 1} for k in ("file", "caption")},
+                "properties": {**{k: {"type": "string", "minLength": 1} for k in ("file", "caption")}, "models": _NAMES},
             },
         },
     },

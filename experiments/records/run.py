@@ -110,12 +110,15 @@ class Run:
 
     # ---- what is shown ----------------------------------------------------------------------------------------------
 
-    def figure(self, figure: Any, name: str, caption: str, alt: str) -> None:
-        """Save a matplotlib figure beside the record and show it; `alt` says in words what it shows."""
+    def figure(self, figure: Any, name: str, caption: str, alt: str, models: Sequence[str] | None = None) -> None:
+        """Save a matplotlib figure beside the record and show it; `alt` says in words what it shows.
+
+        `models` are those that this figure rests on, all that the run used without it; they need no call of `uses`.
+        """
         _required(caption=caption, alt=alt)
         file = record.slug(name) + ".png"
         png = display.save_figure(figure, self.folder / file, self.smoke, alt)
-        self.figures[name] = {"file": file, "caption": caption, "alt": alt}
+        self.figures[name] = {"file": file, "caption": caption, "alt": alt} | self._rests_on(models)
         display.show(
             {"image/png": base64.b64encode(png).decode(), "text/plain": alt},
             {"record": self.name, "figure": name, "caption": caption, "alt": alt},
@@ -123,18 +126,19 @@ class Run:
         )
 
     def table(
-        self, frame: Any, name: str, caption: str, formats: dict[str, str] | None = None, index: bool = True
+        self, frame: Any, name: str, caption: str, formats: dict[str, str] | None = None, index: bool = True,
+        models: Sequence[str] | None = None,
     ) -> None:
         """Save a pandas frame as CSV beside the record and show it; a missing value reads "not measured".
 
-        `formats` gives a format by column, such as {"FID": ".1f"}; the CSV keeps full precision.
+        `formats` gives a format by column, such as {"FID": ".1f"}; the CSV keeps full precision. `models` as in `figure`.
         """
         _required(caption=caption)
         texts = display.formatted(frame, formats)
         file = record.slug(name) + ".csv"
         with atomic_write(self.folder / file, "w") as handle:
             frame.to_csv(handle, index=index, na_rep=display.NOT_MEASURED)
-        self.tables[name] = {"file": file, "caption": caption}
+        self.tables[name] = {"file": file, "caption": caption} | self._rests_on(models)
         display.show(
             {
                 "text/html": display.table_html(texts, caption, index),
@@ -143,6 +147,18 @@ class Run:
             },
             {"record": self.name, "table": name, "caption": caption},
         )
+
+    def _rests_on(self, models: Sequence[str] | None) -> dict[str, list[str]]:
+        """What an item keeps of the models that it rests on: nothing where none were named, since it may rest on all.
+
+        Those that no one noted yet, such as what a study needs, are noted; not at `full`, which shows no miniature's study.
+        """
+        if models is None:
+            return {}
+        for model in models:
+            if model not in self.models and self.scale != "full":
+                self.uses(model)
+        return {"models": [*dict.fromkeys(models)]}
 
     def say(self, text: str) -> str:
         """Show Markdown whose numbers come from the record, and return it.

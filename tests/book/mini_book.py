@@ -81,7 +81,7 @@ def record(**changes: Any) -> dict[str, Any]:
             },
         },
         "figures": {FIGURE: {"file": "attention-maps.png", "caption": CAPTION, "alt": ALT}},
-        "tables": {TABLE: {"file": "mechanisms.csv", "caption": "What each mechanism reaches. " * 4}},
+        "tables": {TABLE: {"file": "mechanisms.csv", "caption": "What each mechanism reaches. " * 4, "models": ["mini-sd1.5"]}},
     }
     return made | changes
 

@@ -44,6 +44,16 @@ def filled(scale="mini"):
     return run
 
 
+def test_an_item_keeps_the_models_that_it_rests_on(out):
+    run = filled()
+    run.figure(drawing(), "two", caption="Two.", alt="A rising line", models=("b", "a", "b"))
+    run.table(pandas.DataFrame({"x": [1]}), "none", caption="None.", models=())
+    run.close()
+    left = record.read(out)
+    assert left["figures"]["two"]["models"] == ["b", "a"] and left["tables"]["none"]["models"] == []
+    assert "models" not in left["figures"]["a line"] and {"a", "b"} <= {model["name"] for model in left["models"]}
+
+
 def test_a_record_holds_what_was_said_and_where_it_ran(out):
     path = filled().close()
     left = record.read(out)

@@ -21,6 +21,6 @@ class RecordFigure(RecordDirective):
         figure = nodes.figure(classes=["evidence-figure"])
         figure += nodes.image(uri=source, alt=item["alt"], classes=["evidence-card"])
         figure += nodes.caption("", "", *self.inline(item["caption"]))
-        figure += nodes.legend("", line.line(self.env, record, self.library.records[record]))
+        figure += nodes.legend("", line.line(self.env, record, self.library.records[record], item=item))
         self.label(figure)
         return [figure, *sheets.place(self.env, record, item["path"], item["alt"])]

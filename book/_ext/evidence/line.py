@@ -13,22 +13,27 @@ from experiments.records.weights import missed
 SMOKE = "smoke run: proves that the notebook runs, shows no result"
 
 
-def line(env: BuildEnvironment, name: str, record: dict[str, Any], *more: nodes.Node) -> nodes.paragraph:
-    """The line for the record `name`: badges, models, seeds, n, device, time, commit, the links `more`, the record."""
+def line(
+    env: BuildEnvironment, name: str, record: dict[str, Any], *more: nodes.Node, item: dict[str, Any] | None = None
+) -> nodes.paragraph:
+    """The line for `item` (a figure or table) of the record `name`, or for all of it.
+
+    Models, those first that were stopped before they reached their bar; seeds, n, device, time, commit; `more`; the record.
+    """
     paragraph = nodes.paragraph(classes=["evidence"])
-    for badge in badges(record):
-        paragraph += [badge, nodes.Text(" ")]
-    said = [*_models(env, record), *(nodes.Text(text) for text in _facts(record)), *more]
+    if record.get("scale") == "smoke":
+        paragraph += [badge(SMOKE, "smoke"), nodes.Text(" ")]
+    said = [*_models(env, used(record, item)), *(nodes.Text(text) for text in _facts(record)), *more]
     said.append(files.link(env, "record", files.record_uri(name), "evidence-record"))
     paragraph += _joined(said)
     return paragraph
 
 
-def badges(record: dict[str, Any]) -> list[nodes.inline]:
-    """A badge for a smoke run and one for each model that was stopped before it reached its bar."""
-    found = [badge(SMOKE, "smoke")] if record.get("scale") == "smoke" else []
-    late = [model["name"] for model in record.get("models", []) if model.get("undertrained")]
-    return found + [badge(f"under-trained: {name}", "undertrained") for name in late]
+def used(record: dict[str, Any], item: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The models that `item` rests on: all of the run where it names none, or one that the run did not use."""
+    every = {model["name"]: model for model in record.get("models", [])}
+    named = (item or {}).get("models")
+    return [*every.values()] if named is None or not {*named} <= {*every} else [every[name] for name in named]
 
 
 def badge(text: str, kind: str) -> nodes.inline:
@@ -43,14 +48,18 @@ def state(training: dict[str, Any]) -> nodes.Node:
     return nodes.Text("reached its bar" if training.get("expected") else "no bar set")
 
 
-def model(env: BuildEnvironment, name: str) -> nodes.Node:
-    """A model's name, linked to its training record where the site carries one."""
-    known = name in env.app.evidence.trainings
-    return files.link(env, name, files.training_uri(name), "evidence-model") if known else nodes.Text(name)
+def model(env: BuildEnvironment, name: str, late: bool = False) -> nodes.Node:
+    """A model's name, linked to its training record where the site carries one; with a badge if it was stopped too early."""
+    text = f"under-trained: {name}" if late else name
+    kinds = ["evidence-model", *(["evidence-badge", "evidence-undertrained"] if late else [])]
+    if name in env.app.evidence.trainings:
+        return files.link(env, text, files.training_uri(name), *kinds)
+    return nodes.inline("", text, classes=kinds)
 
 
-def _models(env: BuildEnvironment, record: dict[str, Any]) -> list[nodes.Node]:
-    return [model(env, each["name"]) for each in record.get("models", [])] or [nodes.Text("no trained model")]
+def _models(env: BuildEnvironment, models: list[dict[str, Any]]) -> list[nodes.Node]:
+    inorder = sorted(models, key=lambda each: not each.get("undertrained"))
+    return [model(env, each["name"], bool(each.get("undertrained"))) for each in inorder] or [nodes.Text("no shipped model")]
 
 
 def _facts(record: dict[str, Any]) -> list[str]:

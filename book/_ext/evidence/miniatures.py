@@ -88,9 +88,7 @@ class Sheets(MiniatureDirective):
         figure += nodes.image(uri=uri, alt=f"Eight pictures by {name}, one for each prompt. {said}", classes=["evidence-card"])
         figure += nodes.caption("", f"{name}: one picture for each of the eight prompts, seed {sheet['seed']}. {said}")
         below = nodes.paragraph(classes=["evidence"])
-        if missed(record):
-            below += [line.badge(f"under-trained: {name}", "undertrained"), nodes.Text(" ")]
-        below += [line.model(self.env, name), nodes.Text(" · "), files.link(self.env, "study", files.study_uri(STUDY + name))]
+        below += [line.model(self.env, name, bool(missed(record))), nodes.Text(" · "), files.link(self.env, "study", files.study_uri(STUDY + name))]
         figure += nodes.legend("", below)
         return figure
 

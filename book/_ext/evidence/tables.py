@@ -35,7 +35,7 @@ class RecordTable(RecordDirective):
         table.insert(0, nodes.title("", "", *self.inline(item["caption"])))
         self.label(table)
         csv_link = files.link(self.env, "CSV", files.table_uri(record, item["file"]), "evidence-csv")
-        below = line.line(self.env, record, self.library.records[record], csv_link)
+        below = line.line(self.env, record, self.library.records[record], csv_link, item=item)
         return [nodes.container("", table, below, classes=["evidence-table"])]
 
     def _way(self, record: str, row: list[str]) -> list[nodes.Node]:
