@@ -16,6 +16,7 @@ NAME = "record.json"
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": ["string", "null"]}
+_SAID = {"type": "string", "minLength": 1}
 _NAMES = {"type": "array", "items": {"type": "string"}}
 
 FORM: dict[str, Any] = {
@@ -100,7 +101,7 @@ FORM: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["file", "caption", "alt"],
-                "properties": {**{k: {"type": "string", "minLength": 1} for k in ("file", "caption", "alt")}, "models": _NAMES},
+                "properties": {"file": _SAID, "caption": _SAID, "alt": _SAID, "models": _NAMES},
             },
         },
         "tables": {
@@ -109,7 +110,7 @@ FORM: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["file", "caption"],
-                "properties": {**{k: {"type": "string", "minLength": 1} for k in ("file", "caption")}, "models": _NAMES},
+                "properties": {"file": _SAID, "caption": _SAID, "models": _NAMES},
             },
         },
     },

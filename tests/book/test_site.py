@@ -70,6 +70,22 @@ def test_a_table_that_rests_on_one_model_says_so(chapter):
     assert [link.text for link in chapter.select(".evidence-table a.evidence-model")] == ["mini-sd1.5"]
 
 
+def test_a_table_keeps_its_cells_and_every_row_has_its_way_to_the_evidence(site, chapter):
+    table = chapter.select_one("table#tab-01-conditioning-mechanisms")
+    heads = [cell.text.strip() for cell in table.select("thead th")]
+    assert heads == ["mechanism", "model", "accuracy", "note", "evidence"]
+    first, second = table.select("tbody tr")
+    assert [cell.text.strip() for cell in first.select("td")][:4] == [
+        "cross-attention",
+        "mini-sd1.5",
+        "0.913 [0.87, 0.95]",
+        "a | b",
+    ]
+    training, record = first.select("td.evidence-way a")
+    assert follow(site, training) == mini_book.training() and follow(site, record) == mini_book.record()
+    assert [link.text for link in second.select("td.evidence-way a")] == ["record"]
+    assert "not-measured" in second.select("td")[2]["class"]
+
 
 def test_a_table_can_be_had_as_csv(site, chapter):
     link = chapter.select_one("a.evidence-csv")
