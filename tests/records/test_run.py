@@ -54,6 +54,14 @@ def test_an_item_keeps_the_models_that_it_rests_on(out):
     assert "models" not in left["figures"]["a line"] and {"a", "b"} <= {model["name"] for model in left["models"]}
 
 
+def test_a_run_of_released_models_has_not_used_what_an_item_names_only(out):
+    run = filled(scale="full")
+    run.uses("released")
+    run.figure(drawing(), "two", caption="Two.", alt="A rising line", models=("a miniature",))
+    run.close()
+    assert [model["name"] for model in record.read(out)["models"]] == ["released"]
+
+
 def test_a_record_holds_what_was_said_and_where_it_ran(out):
     path = filled().close()
     left = record.read(out)
