@@ -92,6 +92,7 @@ FORM: dict[str, Any] = {
                     "figure": _TEXT,
                     "statement": {"type": "string"},
                     "note": _TEXT,
+                    "finding": _SAID,
                 },
             },
         },

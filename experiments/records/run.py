@@ -167,9 +167,12 @@ class Run:
         {seed} and {scale} are parameters. Formulas between dollar signs are left alone. Raises `KeyError` with the
         nearest name for one that was not recorded.
         """
-        written = _FIELD.sub(lambda m: self._field(m["name"].strip(), m["spec"]) if m["name"] else m[0], text)
-        display.show({"text/markdown": written, "text/plain": written}, {"say": True})
+        written = self._written(text)
+        _show(written)
         return written
+
+    def _written(self, text: str) -> str:
+        return _FIELD.sub(lambda m: self._field(m["name"].strip(), m["spec"]) if m["name"] else m[0], text)
 
     def _field(self, name: str, spec: str | None) -> str:
         if name in self.parameters and name not in self.metrics:
@@ -219,6 +222,18 @@ class Run:
         }  # fmt: skip
         return verdict
 
+    def conclude(self, claim: str, finding: str) -> str:
+        """Show what was found for a claim beside its verdict, and keep it for the pages that gather; numbers as in `say`.
+
+        Raises `KeyError` for a claim that has no verdict yet.
+        """
+        if claim not in self.claims:
+            raise KeyError(f"no verdict was recorded for {claim}; call `claim` before `conclude`")
+        given = self.claims[claim]
+        given["finding"] = self._written(finding)
+        _show(f"**{claim}: {given['verdict']}.** {given['finding']}")
+        return given["finding"]
+
     def close(self) -> Path:
         """Write the record beside the figures, checked and atomically, and return its path."""
         facts = environment.facts()
@@ -242,6 +257,10 @@ class Run:
             },
             self.folder,
         )
+
+
+def _show(markdown: str) -> None:
+    display.show({"text/markdown": markdown, "text/plain": markdown}, {"say": True})
 
 
 def _checked(given: dict[str, Any]) -> dict[str, Any]:

@@ -128,6 +128,16 @@ def test_an_examined_claim_shows_rule_number_verdict_and_figure(site):
     assert box.select_one("a.evidence-record")
 
 
+def test_the_first_page_says_what_was_found_in_the_words_of_the_record(site):
+    intro = page(site, "intro")
+    [found] = [box for box in intro.select("div.finding") if box.a.text == "C10"]
+    assert found.select_one(".evidence-verdict-does-not-hold") and "0.25 is left" in found.text
+    assert found.select_one("span.math") and found.find("a", string="figure attention-maps")
+    [row] = [row for row in intro.select("div.verdicts tbody tr") if row.td.text.strip() == "does not hold"]
+    assert row.select_one("a")["href"].endswith("claims.html#claim-c10")
+    assert "0.25 is left" in page(site, "claims").select_one("#claim-c10").text
+
+
 def test_a_claim_nobody_examined_says_so(site):
     claims = page(site, "claims")
     assert [badge.text for badge in claims.select("#claim-c42 .evidence-badge")] == ["not yet examined"]
@@ -136,10 +146,10 @@ def test_a_claim_nobody_examined_says_so(site):
     }
     assert counts == {
         "holds": "1",
-        "does not hold": "0",
+        "does not hold": "1",
         "mixed": "1",
         "not testable here": "0",
-        "not yet examined": str(len(CLAIMS) - 2),
+        "not yet examined": str(len(CLAIMS) - 3),
     }
 
 
@@ -199,7 +209,8 @@ def reaches(path, href, pages):
 
 def test_nothing_measured_still_makes_a_book(bare):
     assert "not measured" in page(bare, "status").text
-    assert {badge.text for badge in page(bare, "claims").select(".claim .evidence-badge")} == {"not yet examined"}
+    for name, box in (("claims", ".claim"), ("intro", ".finding")):
+        assert {badge.text for badge in page(bare, name).select(f"{box} .evidence-badge")} == {"not yet examined"}
 
 
 def test_a_smoke_run_is_stamped_and_a_figure_without_a_record_stops_the_build(tmp_path):
@@ -215,9 +226,9 @@ def test_a_smoke_run_is_stamped_and_a_figure_without_a_record_stops_the_build(tm
 def test_an_unknown_claim_or_metric_name_stops_the_build(tmp_path):
     folder = mini_book.stage(tmp_path / "faulty")
     mini_book.contents(folder, chapters=[])
-    (folder / "book" / "status.md").write_text("# Status\n\n{claim}`C99` and {metric}`nonsense`\n")
+    (folder / "book" / "status.md").write_text("# Status\n\n{claim}`C99` and {metric}`nonsense`\n\n```{findings}\nC98\n```\n")
     done = mini_book.build(folder)
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "the lecture has no claim C99; the last is C46" in said
+    assert "the lecture has no claim C99; the last is C46" in said and "no claim C98" in said
     assert "'nonsense' does not name a metric" in said

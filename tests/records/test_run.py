@@ -76,6 +76,19 @@ def test_a_record_holds_what_was_said_and_where_it_ran(out):
     assert "numpy" in left["versions"] and left["lock_sha256"]
 
 
+def test_a_finding_is_shown_with_its_verdict_and_kept_without(out, shown):
+    run = filled()
+    assert run.conclude("C04", "It is {accuracy/x:.0%}, and $x_{0}$ stays.") == "It is 50%, and $x_{0}$ stays."
+    assert shown[-1][0]["text/markdown"] == "**C04: holds.** It is 50%, and $x_{0}$ stays."
+    run.close()
+    assert record.read(out)["claims"]["C04"]["finding"] == "It is 50%, and $x_{0}$ stays."
+
+
+def test_nothing_is_concluded_before_the_verdict(out):
+    with pytest.raises(KeyError, match="no verdict was recorded for C05; call `claim` before `conclude`"):
+        filled().conclude("C05", "It is so.")
+
+
 def test_outputs_carry_what_the_book_needs(out, shown):
     run = filled()
     run.say("Accuracy {accuracy/x:.0%} on {accuracy/x.n}, above {accuracy/x.low}; seed {seed}; $x^{2}$.")

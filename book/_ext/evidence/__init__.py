@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from evidence import adapters, claims, evaluation, figures, files, markup, miniatures, notebook, numbers, released, scenes, sheets, shown, status, tables
+from evidence import adapters, claims, evaluation, figures, files, findings, markup, miniatures, notebook, numbers, released, scenes, sheets, shown, status, tables
 from evidence.library import Library
 
 RESULTS = "book/results"
@@ -29,6 +29,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("record-figure", figures.RecordFigure)
     app.add_directive("record-table", tables.RecordTable)
     app.add_directive("claims", claims.ClaimsDirective)
+    app.add_directive("verdicts", findings.Verdicts)
+    app.add_directive("findings", findings.Findings)
     app.add_directive("evaluation-grid", evaluation.EvaluationGrid)
     app.add_directive("evaluation-table", evaluation.EvaluationTable)
     app.add_directive("status-chapters", status.Chapters)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 from docutils import nodes
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from evidence import files, line, shown, tables, wording
-from evidence.library import RECORD
-from experiments.records.claims import CLAIMS, VERDICTS, Claim
+from evidence import files, line, shown, wording
+from experiments.records.claims import CLAIMS, Claim
 
 UNSEEN = "not yet examined"
 KINDS = {
@@ -26,26 +25,15 @@ KINDS["M/F"] = KINDS["F/M"]
 
 
 class ClaimsDirective(SphinxDirective):
-    """The whole page: how many claims have which verdict, then the claims by section of the lecture."""
+    """All claims, by section of the lecture."""
 
     def run(self) -> list[nodes.Node]:
-        for name in self.env.app.evidence.records:
-            self.env.note_dependency(str(self.env.app.evidence.results / name / RECORD))
-        page: list[nodes.Node] = [nodes.container("", self._counts(), classes=["evidence-table"])]
+        page: list[nodes.Node] = []
         for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
             page.append(
                 nodes.section("", nodes.title("", section), *map(self._claim, claims), ids=[nodes.make_id(section)])
             )
         return page
-
-    def _counts(self) -> nodes.table:
-        found = Counter(self._verdict(claim) for claim in CLAIMS)
-        return tables.plain(["verdict", "claims"], [[name, str(found[name])] for name in (*VERDICTS, UNSEEN)])
-
-    def _verdict(self, claim: str) -> str:
-        """One word for the count; where chapters disagree it is "mixed"."""
-        verdicts = {given["verdict"] for _, given in self.env.app.evidence.verdicts(claim)}
-        return (verdicts.pop() if len(verdicts) == 1 else "mixed") if verdicts else UNSEEN
 
     def _claim(self, claim: Claim) -> nodes.container:
         box = nodes.container(classes=["claim"], ids=[anchor(claim.id)])
@@ -60,10 +48,12 @@ class ClaimsDirective(SphinxDirective):
         return box
 
     def _finding(self, record: str, given: dict[str, Any]) -> Iterator[nodes.Node]:
-        """What a chapter found: rule, number, note, and where it is shown."""
+        """What a chapter found: rule, number, finding, note, and where it is shown."""
         library = self.env.app.evidence
         rule = self.state.inline_text(given["rule"], self.lineno)[0]
         fields = [("Rule", rule), ("Number", [nodes.Text(self._number(record, given["metric"]))])]
+        if given.get("finding"):
+            fields.append(("Found", self.state.inline_text(given["finding"], self.lineno)[0]))
         if given.get("note"):
             fields.append(("Note", self.state.inline_text(given["note"], self.lineno)[0]))
         fields.append(("Shown in", shown.links(self.env, record, given["figure"])))
@@ -87,7 +77,12 @@ class ClaimRole(SphinxRole):
         if claim not in CLAIMS:
             message = f"the lecture has no claim {claim}; the last is {[*CLAIMS][-1]}"
             return [], [self.inliner.reporter.warning(message, line=self.lineno)]
-        return [files.link(self.env, claim, f"book/claims.html#{anchor(claim)}", "claim-link")], []
+        return [link(self.env, claim)], []
+
+
+def link(env: BuildEnvironment, claim: str) -> nodes.Node:
+    """The number of a claim, linked to it."""
+    return files.link(env, claim, f"book/claims.html#{anchor(claim)}", "claim-link")
 
 
 def anchor(claim: str) -> str:
