@@ -18,6 +18,8 @@ def test_every_chapter_has_a_recorded_result_that_passes_the_gate(chapter):
     left = record.read(folder)
     assert left["scale"] in ("mini", "full")
     assert left["commit"], "a recorded result names the commit that made it"
+    silent = [claim for claim, given in left["claims"].items() if not given.get("finding")]
+    assert silent == [], "a verdict says what was found: call `run.conclude` after `run.claim`"
 
 
 def test_no_recorded_notebook_names_a_folder_of_the_machine_that_made_it():
