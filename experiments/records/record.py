@@ -93,6 +93,7 @@ FORM: dict[str, Any] = {
                     "statement": {"type": "string"},
                     "note": _TEXT,
                     "finding": _SAID,
+                    "models": _NAMES,
                 },
             },
         },

@@ -200,10 +200,12 @@ class Run:
         metric: str | None = None,
         figure: str | None = None,
         note: str | None = None,
+        models: Sequence[str] | None = None,
     ) -> str:
         """Record the verdict that `rule`, stated before the number was seen, gives on a claim of the lecture.
 
-        `metric` and `figure` (or a table) are the evidence, by name. A smoke run cannot examine a claim, so there the
+        `metric` and `figure` (or a table) are the evidence, by name. `models` are those that the verdict rests on, without
+        it those that the figure or table rests on. A smoke run cannot examine a claim, so there the
         verdict is "not testable here". Returns the verdict that was recorded.
         """
         if claim not in CLAIMS:
@@ -219,6 +221,7 @@ class Run:
         statement = CLAIMS[claim].statement
         self.claims[claim] = {
             "rule": rule, "verdict": verdict, "metric": metric, "figure": figure, "statement": statement, "note": note,
+            **self._rests_on(models),
         }  # fmt: skip
         return verdict
 

@@ -87,6 +87,7 @@ def record(**changes: Any) -> dict[str, Any]:
                 "statement": "LoRA.",
                 "note": None,
                 "finding": "Of the concept 0.25 is left, and $W + BA$ stays a formula.",
+                "models": ["mini-sd3"],
             },
         },
         "figures": {FIGURE: {"file": "attention-maps.png", "caption": CAPTION, "alt": ALT}},

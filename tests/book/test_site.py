@@ -128,6 +128,17 @@ def test_an_examined_claim_shows_rule_number_verdict_and_figure(site):
     assert box.select_one("a.evidence-record")
 
 
+def test_a_verdict_names_the_models_that_it_rests_on_else_those_of_its_table_else_all(site):
+    claims = page(site, "claims")
+
+    def models(claim):
+        return [link.text for link in claims.select(f"#claim-{claim} .evidence-model")]
+
+    assert models("c10") == ["under-trained: mini-sd3"]  # its own
+    assert models("c03") == ["mini-sd1.5"]  # those of its table
+    assert models("c04") == ["under-trained: mini-sd3", "mini-sd1.5"]  # its figure names none, so all of the run
+
+
 def test_the_first_page_says_what_was_found_in_the_words_of_the_record(site):
     intro = page(site, "intro")
     [found] = [box for box in intro.select("div.finding") if box.a.text == "C10"]

@@ -84,6 +84,15 @@ def test_a_finding_is_shown_with_its_verdict_and_kept_without(out, shown):
     assert record.read(out)["claims"]["C04"]["finding"] == "It is 50%, and $x_{0}$ stays."
 
 
+def test_a_verdict_keeps_the_models_that_it_rests_on(out):
+    run = filled()
+    run.claim("C05", rule="above 0.2", verdict="holds", models=("b", "a", "b"))
+    run.close()
+    left = record.read(out)
+    assert left["claims"]["C05"]["models"] == ["b", "a"] and "models" not in left["claims"]["C04"]
+    assert {"a", "b"} <= {model["name"] for model in left["models"]}
+
+
 def test_nothing_is_concluded_before_the_verdict(out):
     with pytest.raises(KeyError, match="no verdict was recorded for C05; call `claim` before `conclude`"):
         filled().conclude("C05", "It is so.")

@@ -61,7 +61,7 @@ class ClaimsDirective(SphinxDirective):
             "", *(nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph("", "", *body)))
                   for name, body in fields), classes=["claim-fields"],
         )  # fmt: skip
-        yield line.line(self.env, record, library.records[record])
+        yield line.line(self.env, record, library.records[record], item=library.evidence(record, given))
 
     def _number(self, record: str, name: str | None) -> str:
         if name is None:

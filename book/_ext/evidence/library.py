@@ -38,6 +38,11 @@ class Library:
         found = self.records.get(record, {}).get(kind, {}).get(name)
         return {**found, "path": self.results / record / found["file"]} if found else None
 
+    def evidence(self, record: str, given: dict[str, Any]) -> dict[str, Any] | None:
+        """What says on which models a verdict rests: the verdict itself, or the figure or table that it names."""
+        shown = (self.item(kind, record, given["figure"]) for kind in ("figures", "tables"))
+        return given if "models" in given else next((item for item in shown if item), None)
+
     def verdicts(self, claim: str) -> list[tuple[str, dict[str, Any]]]:
         """Each chapter that examined `claim`, with what it found."""
         given = ((name, record.get("claims", {}).get(claim)) for name, record in self.records.items())
