@@ -38,6 +38,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("status-studies", status.Studies)
     app.add_directive("status-weights", status.Weights)
     app.add_directive("miniatures", miniatures.Miniatures)
+    app.add_directive("miniature-training", miniatures.Trained)
     app.add_directive("miniature-sheets", miniatures.Sheets)
     app.add_directive("released-fits", released.Fits)
     app.add_directive("released-gpus", released.Gpus)

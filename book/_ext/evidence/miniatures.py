@@ -1,4 +1,4 @@
-"""`{miniatures}` and `{miniature-sheets}`: every miniature that ships, beside the release it mirrors, and its pictures."""
+"""`{miniatures}`, `{miniature-training}` and `{miniature-sheets}`: what ships beside the release it mirrors, how it was trained, its pictures."""
 
 from __future__ import annotations
 
@@ -34,33 +34,53 @@ class MiniatureDirective(SphinxDirective):
         return found["parts"][0]["result"] if found and found["parts"] else None
 
 
-class Miniatures(MiniatureDirective):
-    """What each mirrors, its size beside the release's, its work, how far it was trained and what it scores."""
+class MiniatureTable(MiniatureDirective):
+    """A row for each miniature."""
+
+    head: tuple[str, ...]
 
     def run(self) -> list[nodes.Node]:
-        head = ["miniature", "mirrors", "parameters", "of the release", "a forward pass", "a picture", "state", "images seen",
-                "single object", "overall", "record"]
-        rows = [self._row(name, record) for name, record in self.trainings()]
+        rows = [[name, *self.row(name, record)] for name, record in self.trainings()]
         if not rows:
             return [nodes.paragraph("", wording.NOT_MEASURED, classes=["not-measured"])]
-        return [nodes.container("", tables.plain(head, rows), classes=["evidence-table"])]
+        return [nodes.container("", tables.plain(["miniature", *self.head], rows), classes=["evidence-table"])]
 
-    def _row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
-        card = cards.mirrored(record.get("mirrors") or "")
+    def row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
+        raise NotImplementedError
+
+
+class Trained(MiniatureTable):
+    """How far each was trained and what it scores."""
+
+    head = ("state", "images seen", "minutes", "single object", "overall", "record")
+
+    def row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
         seen, budget = record.get("images_seen"), record.get("images_budget")
+        scores, seconds = record.get("scores") or {}, record.get("seconds_spent")
+        return [
+            line.state(record),
+            f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
+            f"{seconds / 60:.0f}, {record['device']}" if seconds is not None else wording.NOT_MEASURED,
+            wording.score(scores.get("single object")),
+            wording.score(scores.get("overall")),
+            files.link(self.env, "training", files.training_uri(name)),
+        ]
+
+
+class Miniatures(MiniatureTable):
+    """What each mirrors, its size beside the release's, and its work."""
+
+    head = ("mirrors", "parameters", "of the release", "a forward pass", "a picture")
+
+    def row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
+        card = cards.mirrored(record.get("mirrors") or "")
         work = (self.sheet(name) or {}).get("gigaflops") or {}
         return [
-            name,
             record.get("mirrors") or "–",
             _parameters(record["parameters"]) if record.get("parameters") else wording.NOT_MEASURED,
             _parameters(cards.count(card)[cards.denoiser(card)]) if card else "–",
             _work(work["forward"]) if work else wording.NOT_MEASURED,
             _work(work["image"]) if work else wording.NOT_MEASURED,
-            line.state(record),
-            f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
-            wording.score((record.get("scores") or {}).get("single object")),
-            wording.score((record.get("scores") or {}).get("overall")),
-            files.link(self.env, "training", files.training_uri(name)),
         ]
 
 
