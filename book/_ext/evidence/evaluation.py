@@ -57,14 +57,14 @@ class EvaluationTable(Evaluation):
         table = tables.grid(head, [self._row(row, columns) for row in rows])
         table.insert(0, nodes.title("", "", *self.state.inline_text(caption(columns), self.lineno)[0]))
         links = [files.link(self.env, text, files.table_uri(CHAPTER, file), "evidence-csv") for text, file in EXPORTS]
-        return [nodes.container("", table, self.evidence(*links), classes=["evidence-table", SORTABLE])]
+        return [nodes.container("", table, self.evidence(*links), classes=["evidence-table", "full-width", SORTABLE])]
 
     def _row(self, row: dict[str, Any], columns: list[dict[str, Any]]) -> list[nodes.entry]:
         source = f"{{cite:t}}`{row['source']}`" if row["source"] else row["who"]
         said = "; ".join(text for text in (source, row["note"]) if text)
         model = tables.cell([nodes.Text(row["model"])], False, row["model"])
         who = tables.cell(self.state.inline_text(said, self.lineno)[0], False, said)
-        return [model, who, *(tables.cell([nodes.Text(text)], True, text) for text in (shown(row, column) for column in columns))]
+        return [model, who, *(tables.cell(tables.apart(text) or [nodes.Text(text)], True, text) for text in (shown(row, column) for column in columns))]
 
 
 def heads(columns: list[dict[str, Any]]) -> list[str]:
@@ -80,13 +80,14 @@ def caption(columns: list[dict[str, Any]]) -> str:
 
 
 def shown(row: dict[str, Any], column: dict[str, Any]) -> str:
-    """A cell as it is printed, with its n where that is known."""
+    """A cell as it is printed: what others published with all its digits, what has an interval with three."""
     found = row["cells"].get(column["name"])
     if found is None:
         return wording.NOT_MEASURED
-    spec = column["spec"]
-    inside = f" ({found['low']:{spec}} to {found['high']:{spec}})" if found["low"] is not None and found["high"] is not None else ""
-    return f"{found['value']:{spec}}{inside}"
+    if found["low"] is None or found["high"] is None:
+        return f"{found['value']:{column['spec']}}"
+    spec = column["spec"].replace(".4g", ".3g")
+    return f"{found['value']:{spec}} ({found['low']:{spec}} to {found['high']:{spec}})"
 
 
 class EvaluationGrid(Evaluation):

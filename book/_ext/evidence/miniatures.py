@@ -52,17 +52,18 @@ class MiniatureTable(MiniatureDirective):
 class Trained(MiniatureTable):
     """How far each was trained and what it scores."""
 
-    head = ("state", "images seen", "minutes", "single object", "overall", "record")
+    head = ("single object", "overall", "images seen", "legs", "minutes", "state", "record")
 
     def row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
         seen, budget = record.get("images_seen"), record.get("images_budget")
         scores, seconds = record.get("scores") or {}, record.get("seconds_spent")
         return [
-            line.state(record),
-            f"{seen:,} of {budget:,}{_legs(record)}" if seen is not None and budget else wording.NOT_MEASURED,
-            f"{seconds / 60:.0f}, {record['device']}" if seconds is not None else wording.NOT_MEASURED,
             wording.score(scores.get("single object")),
             wording.score(scores.get("overall")),
+            f"{seen:,} of {budget:,}" if seen is not None and budget else wording.NOT_MEASURED,
+            str(1 + len(record.get("legs") or [])),
+            f"{seconds / 60:.0f}, {record['device']}" if seconds is not None else wording.NOT_MEASURED,
+            line.state(record),
             files.link(self.env, "training", files.training_uri(name)),
         ]
 
@@ -112,7 +113,3 @@ class Sheets(MiniatureDirective):
         figure += nodes.legend("", below)
         return figure
 
-
-def _legs(record: dict[str, Any]) -> str:
-    """In how many legs (`training.further`), where there is more than one."""
-    return f", in {1 + len(record['legs'])} legs" if record.get("legs") else ""
