@@ -41,7 +41,9 @@ def test_only_long_code_that_shows_something_is_folded():
     made.cells[1].source, made.cells[1].metadata["tags"] = "short()", []
     assert read(made).cells[1].metadata.tags == []
     made.cells[1].source = "\n".join(f"line({k})" for k in range(notebook.LONG + 1))
-    made.cells[1].outputs = made.cells[1].outputs[-1:]  # a sentence alone is no figure
+    made.cells[1].outputs = made.cells[1].outputs[-1:]  # a sentence of the record
+    assert read(made).cells[1].metadata.tags == [notebook.FOLDED]
+    made.cells[1].outputs = []
     assert read(made).cells[1].metadata.tags == []
 
 

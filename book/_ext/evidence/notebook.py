@@ -2,7 +2,8 @@
 
 An output that names a figure or a table of a record becomes this extension's directive, and Markdown that a cell wrote
 becomes Markdown of the page, so that formulas and citations work in it. Every other output stays as Jupyter shows it.
-Long code that only draws a figure or prints a table is folded; the tag `show-input` keeps it open.
+Long code that leads to a figure, a table or a sentence of the record is folded; the tag `show-input` keeps it open, where the
+code is what the reader came for.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _parts(cell: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
     if not any(written):
         yield cell
         return
-    piece = _fold(_piece(cell, cell.source, []), written)
+    piece = _fold(_piece(cell, cell.source, []))
     for output, markdown in zip(cell.outputs, written, strict=True):
         if markdown is None:
             piece.outputs.append(output)
@@ -59,11 +60,10 @@ def _piece(cell: nbformat.NotebookNode, source: str, outputs: list[Any]) -> nbfo
     return nbformat.v4.new_code_cell(source, metadata=metadata, outputs=outputs, execution_count=cell.execution_count)
 
 
-def _fold(piece: nbformat.NotebookNode, written: list[str | None]) -> nbformat.NotebookNode:
-    """`piece`, with its code folded if it is long and its cell shows a figure or a table of the record."""
-    shows = any(markdown and markdown.startswith(FENCE) for markdown in written)
+def _fold(piece: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """`piece`, with its code folded if it is long."""
     tags = piece.metadata.get("tags", [])
-    if shows and len(piece.source.splitlines()) > LONG and not {OPEN, FOLDED, HIDDEN} & set(tags):
+    if len(piece.source.splitlines()) > LONG and not {OPEN, FOLDED, HIDDEN} & set(tags):
         piece.metadata["tags"] = [*tags, FOLDED]
     return piece
 
