@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from evidence import files, line, tables, wording
 from evidence.library import TRAINING
-from evidence.released import _parameters, _work
+from evidence.released import _parameters
 from experiments.models import cards
 from experiments.records.weights import missed
 
@@ -71,7 +71,7 @@ class Trained(MiniatureTable):
 class Miniatures(MiniatureTable):
     """What each mirrors, its size beside the release's, and its work."""
 
-    head = ("mirrors", "parameters", "of the release", "a forward pass", "a picture")
+    head = ("mirrors", "parameters", "of the release", "GFLOP a pass", "GFLOP a picture")
 
     def row(self, name: str, record: dict[str, Any]) -> list[str | nodes.Node]:
         card = cards.mirrored(record.get("mirrors") or "")
@@ -80,8 +80,8 @@ class Miniatures(MiniatureTable):
             record.get("mirrors") or "–",
             _parameters(record["parameters"]) if record.get("parameters") else wording.NOT_MEASURED,
             _parameters(cards.count(card)[cards.denoiser(card)]) if card else "–",
-            _work(work["forward"]) if work else wording.NOT_MEASURED,
-            _work(work["image"]) if work else wording.NOT_MEASURED,
+            wording.number(work["forward"], ".2g") if work else wording.NOT_MEASURED,
+            wording.number(work["image"], ".2g") if work else wording.NOT_MEASURED,
         ]
 
 
