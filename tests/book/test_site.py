@@ -81,6 +81,7 @@ def test_a_table_keeps_its_cells_and_every_row_has_its_way_to_the_evidence(site,
         "0.913 [0.87, 0.95]",
         "a | b",
     ]
+    assert [part.text for part in first.select(".evidence-interval")] == ["[0.87, 0.95]"]
     training, record = first.select("td.evidence-way a")
     assert follow(site, training) == mini_book.training() and follow(site, record) == mini_book.record()
     assert [link.text for link in second.select("td.evidence-way a")] == ["record"]
@@ -144,6 +145,7 @@ def test_the_first_page_says_what_was_found_in_the_words_of_the_record(site):
     [found] = [box for box in intro.select("div.finding") if box.a.text == "C10"]
     assert found.select_one(".evidence-verdict-does-not-hold") and "0.25 is left" in found.text
     assert found.select_one("span.math") and found.find("a", string="figure attention-maps")
+    assert [link.text for link in found.select(".evidence .evidence-model")] == ["under-trained: mini-sd3"]
     [row] = [row for row in intro.select("div.verdicts tbody tr") if row.td.text.strip() == "does not hold"]
     assert row.select_one("a")["href"].endswith("claims.html#claim-c10")
     assert "0.25 is left" in page(site, "claims").select_one("#claim-c10").text

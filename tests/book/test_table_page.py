@@ -3,6 +3,7 @@
 import browser
 import pytest
 from bs4 import BeautifulSoup
+from evidence.evaluation import shown
 
 from experiments.artefacts import ROOT
 
@@ -24,6 +25,15 @@ def test_quality_has_every_source_and_says_what_was_not_measured(page):
     assert published[1].startswith("Wang et al") and published[2] == "20.1"
     assert here[2] == "0.07 (0.06 to 0.08)" and here[3] == "not measured"
     assert other[0] == "mini-sd3" and "not-measured" in table.select("tbody tr")[3].select("td")[4]["class"]
+
+
+def test_what_others_published_keeps_its_digits_and_what_has_an_interval_is_cut():
+    column = {"name": "FID", "spec": ".4g"}
+
+    def printed(value, low=None, high=None):
+        return shown({"cells": {"FID": {"value": value, "low": low, "high": high}}}, column)
+
+    assert printed(23.01) == "23.01" and printed(0.06571, 0.05716, 0.07512) == "0.0657 (0.0572 to 0.0751)"
 
 
 def test_a_group_leaves_out_rows_of_others_that_have_none_of_its_columns(page):

@@ -8,9 +8,10 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.environment import BuildEnvironment
-from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.docutils import SphinxRole
 
 from evidence import files, line, shown, wording
+from evidence.base import EvidenceDirective
 from experiments.records.claims import CLAIMS, Claim
 
 UNSEEN = "not yet examined"
@@ -24,10 +25,11 @@ KINDS = {
 KINDS["M/F"] = KINDS["F/M"]
 
 
-class ClaimsDirective(SphinxDirective):
+class ClaimsDirective(EvidenceDirective):
     """All claims, by section of the lecture."""
 
     def run(self) -> list[nodes.Node]:
+        self.reads(*self.library.records)
         page: list[nodes.Node] = []
         for section, claims in groupby(CLAIMS.values(), key=lambda claim: claim.section):
             page.append(
@@ -37,10 +39,10 @@ class ClaimsDirective(SphinxDirective):
 
     def _claim(self, claim: Claim) -> nodes.container:
         box = nodes.container(classes=["claim"], ids=[anchor(claim.id)])
-        found = self.env.app.evidence.verdicts(claim.id)
+        found = self.library.verdicts(claim.id)
         head = nodes.paragraph("", "", nodes.strong("", claim.id), nodes.Text(f" {KINDS[claim.kind]} "))
         head += [verdict_badge(given["verdict"]) for _, given in found] or [verdict_badge(UNSEEN)]
-        statement = nodes.paragraph("", "", *self.state.inline_text(claim.statement, self.lineno)[0])
+        statement = nodes.paragraph("", "", *self.inline(claim.statement))
         head["classes"], statement["classes"] = ["claim-head"], ["claim-statement"]
         box += [head, statement]
         for record, given in found:
@@ -49,24 +51,19 @@ class ClaimsDirective(SphinxDirective):
 
     def _finding(self, record: str, given: dict[str, Any]) -> Iterator[nodes.Node]:
         """What a chapter found: rule, number, finding, note, and where it is shown."""
-        library = self.env.app.evidence
-        rule = self.state.inline_text(given["rule"], self.lineno)[0]
-        fields = [("Rule", rule), ("Number", [nodes.Text(self._number(record, given["metric"]))])]
-        if given.get("finding"):
-            fields.append(("Found", self.state.inline_text(given["finding"], self.lineno)[0]))
-        if given.get("note"):
-            fields.append(("Note", self.state.inline_text(given["note"], self.lineno)[0]))
+        fields = [("Rule", self.inline(given["rule"])), ("Number", [nodes.Text(self._number(record, given["metric"]))])]
+        fields += [(name, self.inline(given[key])) for name, key in (("Found", "finding"), ("Note", "note")) if given.get(key)]
         fields.append(("Shown in", shown.links(self.env, record, given["figure"])))
         yield nodes.field_list(
             "", *(nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph("", "", *body)))
                   for name, body in fields), classes=["claim-fields"],
         )  # fmt: skip
-        yield line.line(self.env, record, library.records[record], item=library.evidence(record, given))
+        yield line.line(self.env, record, self.library.records[record], item=self.library.evidence(record, given))
 
     def _number(self, record: str, name: str | None) -> str:
         if name is None:
             return "none: the rule is about no single number"
-        return f"{name} = {wording.metric(self.env.app.evidence.metric(record, name))}"
+        return f"{name} = {wording.metric(self.library.metric(record, name))}"
 
 
 class ClaimRole(SphinxRole):

@@ -10,10 +10,9 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 from evidence import files, line, tables, wording
-from evidence.library import RECORD, Library
+from evidence.base import EvidenceDirective
 
 CHAPTER = "09-evaluation"
 EXPORTS = (("JSON", "evaluation.json"), ("CSV", "evaluation.csv"), ("LaTeX", "evaluation.tex"))
@@ -22,17 +21,13 @@ SORTABLE = "evidence-sortable"
 HERE = "measured here"
 
 
-class Evaluation(SphinxDirective):
+class Evaluation(EvidenceDirective):
     """What both directives share: the chapter's folder of results, and words where it is missing."""
-
-    @property
-    def library(self) -> Library:
-        return self.env.app.evidence
 
     def read(self, file: str) -> dict[str, Any] | None:
         """A JSON file of the chapter; None where the chapter has not been run."""
         path = self.library.results / CHAPTER / file
-        self.env.note_dependency(str(self.library.results / CHAPTER / RECORD))
+        self.reads(CHAPTER)
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def missing(self) -> list[nodes.Node]:
@@ -55,7 +50,7 @@ class EvaluationTable(Evaluation):
         rows = [row for row in told["rows"] if row["who"] == HERE and row["weights"] or any(c["name"] in row["cells"] for c in columns)]
         head = [tables.cell([nodes.Text(text)], k > 1) for k, text in enumerate(heads(columns))]
         table = tables.grid(head, [self._row(row, columns) for row in rows])
-        table.insert(0, nodes.title("", "", *self.state.inline_text(caption(columns), self.lineno)[0]))
+        table.insert(0, nodes.title("", "", *self.inline(caption(columns))))
         links = [files.link(self.env, text, files.table_uri(CHAPTER, file), "evidence-csv") for text, file in EXPORTS]
         return [nodes.container("", table, self.evidence(*links), classes=["evidence-table", "full-width", SORTABLE])]
 
@@ -63,8 +58,8 @@ class EvaluationTable(Evaluation):
         source = f"{{cite:t}}`{row['source']}`" if row["source"] else row["who"]
         said = "; ".join(text for text in (source, row["note"]) if text)
         model = tables.cell([nodes.Text(row["model"])], False, row["model"])
-        who = tables.cell(self.state.inline_text(said, self.lineno)[0], False, said)
-        return [model, who, *(tables.cell(tables.apart(text) or [nodes.Text(text)], True, text) for text in (shown(row, column) for column in columns))]
+        who = tables.cell(self.inline(said), False, said)
+        return [model, who, *(tables.cell(tables.apart(text), True, text) for text in (shown(row, column) for column in columns))]
 
 
 def heads(columns: list[dict[str, Any]]) -> list[str]:

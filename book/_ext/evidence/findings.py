@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
+from sphinx.environment import BuildEnvironment
 
-from evidence import claims, shown, tables
-from evidence.library import RECORD, Library
+from evidence import claims, line, shown, tables
+from evidence.base import EvidenceDirective
+from evidence.library import Library
 from experiments.records.claims import CLAIMS, VERDICTS
 
 
-class Verdicts(SphinxDirective):
+class Verdicts(EvidenceDirective):
     """How many claims have which verdict, and which."""
 
     def run(self) -> list[nodes.Node]:
-        read_records(self)
+        self.reads(*self.library.records)
         return [nodes.container("", table(self.env), classes=["evidence-table", "verdicts"])]
 
 
-class Findings(SphinxDirective):
+class Findings(EvidenceDirective):
     """The claims that the content names, one a line: what the lecture says, the verdict, what was found, and where."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        read_records(self)
+        self.reads(*self.library.records)
         unknown = [name for name in self.content if name not in CLAIMS]
         if unknown:
             raise self.error(f"the lecture has no claim {unknown[0]}; the last is {[*CLAIMS][-1]}")
         return [self._claim(name) for name in self.content]
 
     def _claim(self, name: str) -> nodes.container:
-        statement = self.state.inline_text(CLAIMS[name].statement, self.lineno)[0]
+        statement = self.inline(CLAIMS[name].statement)
         head = nodes.paragraph("", "", claims.link(self.env, name), nodes.Text(" "), *statement, classes=["claim-statement"])
-        found = self.env.app.evidence.verdicts(name)
-        said = [self._found(*each) for each in found] or [nodes.paragraph("", "", claims.verdict_badge(claims.UNSEEN))]
-        return nodes.container("", head, *said, classes=["finding"])
+        box = nodes.container("", head, classes=["finding"])
+        for record, given in self.library.verdicts(name):
+            box += self._found(record, given)
+        if len(box) == 1:
+            box += nodes.paragraph("", "", claims.verdict_badge(claims.UNSEEN))
+        return box
 
-    def _found(self, record: str, given: dict[str, Any]) -> nodes.paragraph:
-        text = self.state.inline_text(given.get("finding") or "", self.lineno)[0]
+    def _found(self, record: str, given: dict[str, Any]) -> list[nodes.Node]:
+        """Verdict, finding and where it is shown; then what it rests on."""
+        badge, text = claims.verdict_badge(given["verdict"]), self.inline(given.get("finding") or "")
         way = shown.links(self.env, record, given["figure"])
-        return nodes.paragraph(
-            "", "", claims.verdict_badge(given["verdict"]), nodes.Text(" "), *text, nodes.Text(" ("), *way, nodes.Text(")")
-        )
+        said = nodes.paragraph("", "", badge, nodes.Text(" "), *text, nodes.Text(" ("), *way, nodes.Text(")"))
+        return [said, line.line(self.env, record, self.library.records[record], item=self.library.evidence(record, given))]
 
 
-def read_records(directive: SphinxDirective) -> None:
-    """Have the page built again when a record changes."""
-    library = directive.env.app.evidence
-    for name in library.records:
-        directive.env.note_dependency(str(library.results / name / RECORD))
-
-
-def table(env: Any) -> nodes.table:
+def table(env: BuildEnvironment) -> nodes.table:
     """The verdicts in rows, each with its claims."""
-    by = {claim: verdict(env.app.evidence, claim) for claim in CLAIMS}
-    count = Counter(by.values())
+    having = {name: [c for c in CLAIMS if verdict(env.app.evidence, c) == name] for name in (*VERDICTS, claims.UNSEEN)}
     return tables.plain(
-        ["verdict", "claims", "which"],
-        [[name, str(count[name]), _which(env, [c for c in by if by[c] == name])] for name in (*VERDICTS, claims.UNSEEN)],
+        ["verdict", "claims", "which"], [[name, str(len(them)), _which(env, them)] for name, them in having.items()]
     )
 
 
-def _which(env: Any, names: list[str]) -> nodes.inline:
+def _which(env: BuildEnvironment, names: list[str]) -> nodes.inline:
     listed = nodes.inline()
     for name in names:
         listed += [claims.link(env, name), nodes.Text(" ")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class RecordTable(RecordDirective):
     def _table(self, head: list[str], rows: list[list[str]], ways: list[list[nodes.Node]]) -> nodes.table:
         right = [all(numeric(row[k]) for row in rows) for k in range(len(head))]
         heads = [cell(self.inline(text), right[k]) for k, text in enumerate(head)]
-        body = [[cell(apart(text) or self.inline(text), right[k], text) for k, text in enumerate(row)] for row in rows]
+        body = [[cell(apart(text, self.inline), right[k], text) for k, text in enumerate(row)] for row in rows]
         ends = [cell(way, False, classes=["evidence-way"]) for way in ways]
         return grid(
             [*heads, cell([nodes.Text(EVIDENCE)], False)], [[*row, end] for row, end in zip(body, ends, strict=True)]
@@ -63,10 +64,10 @@ def cell(content: list[nodes.Node], right: bool, text: str = "", classes: list[s
     return nodes.entry("", nodes.paragraph("", "", *content), classes=[*kinds, *(classes or [])])
 
 
-def apart(text: str) -> list[nodes.Node]:
-    """A number and its interval, which the style sets below it so that more columns fit; nothing for any other text."""
+def apart(text: str, otherwise: Callable[[str], list[nodes.Node]] = lambda text: [nodes.Text(text)]) -> list[nodes.Node]:
+    """A number and its interval, which the style sets below it so that more columns fit; any other text by `otherwise`."""
     found = _INTERVAL.fullmatch(text)
-    return [nodes.Text(f"{found[1]} "), nodes.inline("", found[2], classes=["evidence-interval"])] if found else []
+    return [nodes.Text(f"{found[1]} "), nodes.inline("", found[2], classes=["evidence-interval"])] if found else otherwise(text)
 
 
 def grid(head: list[nodes.entry], rows: list[list[nodes.entry]]) -> nodes.table:
@@ -79,7 +80,7 @@ def grid(head: list[nodes.entry], rows: list[list[nodes.entry]]) -> nodes.table:
 
 def plain(head: list[str], rows: list[list[str | nodes.Node]]) -> nodes.table:
     """A table of texts, or of ready nodes, with one header row."""
-    ready = [[[x] if isinstance(x, nodes.Node) else apart(x) or [nodes.Text(x)] for x in row] for row in rows]
+    ready = [[[x] if isinstance(x, nodes.Node) else apart(x) for x in row] for row in rows]
     body = [[cell(said, False, "".join(node.astext() for node in said)) for said in row] for row in ready]
     return grid([cell([nodes.Text(text)], False) for text in head], body)
 
